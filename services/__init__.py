@@ -1,0 +1,1 @@
+"""The five processes; they meet only in `shared` and on the broker."""
