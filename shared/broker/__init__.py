@@ -1,0 +1,1 @@
+"""RabbitMQ: one connection in one thread, confirmed publishing, consumers that ack last."""

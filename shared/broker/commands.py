@@ -1,0 +1,151 @@
+"""Command in, reply out, ack last: how a service carries out what its queue holds."""
+
+import threading
+from collections.abc import Callable, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any
+
+import structlog
+
+from shared.broker import topology
+from shared.broker.connection import Broker
+from shared.broker.message import Delivery, Message
+from shared.messages import replies
+from shared.messages.commands import Command, NotACommand, Ordered, Owner, parse
+from shared.messages.replies import Refused
+
+_PATIENCE_SECONDS = 0.5
+_TRIES = 3
+
+Handler = Callable[[Ordered], Mapping[str, Any]]
+
+log = structlog.get_logger(__name__)
+
+
+class DependencyAway(Exception):
+    """Something that the command needs is away. It was not carried out and may be later."""
+
+
+class CommandConsumer:
+    """Carries out the commands of one owner, each by the handler of its type.
+
+    A command is acked when its reply is on its way. One that is none, or whose handler fails
+    three times, goes to the dead letters with the reason. While a dependency is away, who waits
+    for a reply gets an error at once; who does not is served when it is back.
+    """
+
+    def __init__(
+        self,
+        broker: Broker,
+        owner: Owner,
+        handlers: Mapping[type[Command], Callable[[Any], Mapping[str, Any]]],
+        *,
+        workers: int = 16,
+        prefetch: int = 200,
+    ) -> None:
+        self._broker = broker
+        self._owner = owner
+        self._handlers = handlers
+        self._pool = ThreadPoolExecutor(workers, thread_name_prefix=f"{owner}-command")
+        self._stopping = threading.Event()
+        broker.consume(f"{owner}.commands", self._accept, prefetch=prefetch)
+
+    def stop(self) -> None:
+        """Finish what is being carried out; leave the rest in the queue."""
+        self._stopping.set()
+        self._pool.shutdown(wait=True, cancel_futures=True)
+
+    def _accept(self, delivery: Delivery) -> None:
+        if not self._stopping.is_set():
+            self._pool.submit(self._carry_out, delivery)
+
+    def _carry_out(self, delivery: Delivery) -> None:
+        with structlog.contextvars.bound_contextvars(
+            command=delivery.routing_key, call_id=delivery.message_id
+        ):
+            try:
+                self._answer(delivery, self._result(delivery))
+            except _NotOurs:
+                delivery.ack()
+            except NotACommand as error:
+                self._bury(delivery, Refused("invalid", error.reason))
+            except Refused as refusal:
+                log.warning("command refused", code=refusal.code, reason=refusal.message)
+                self._answer(delivery, replies.refused(refusal))
+            except DependencyAway as error:
+                self._postpone(delivery, Refused("unavailable", str(error)))
+            except Exception as error:
+                log.exception("command failed", returns=delivery.returns)
+                if delivery.returns + 1 < _TRIES:
+                    delivery.reject()
+                else:
+                    self._bury(delivery, Refused("failed", f"{type(error).__name__}: {error}"))
+
+    def _result(self, delivery: Delivery) -> bytes:
+        ordered = parse(
+            name=delivery.type,
+            routing_key=delivery.routing_key,
+            message_id=delivery.message_id,
+            body=delivery.body,
+            owner=self._owner,
+        )
+        if ordered is None:
+            raise _NotOurs
+        return replies.accepted(self._handlers[type(ordered.command)](ordered))
+
+    def _answer(self, delivery: Delivery, body: bytes) -> None:
+        if delivery.reply_to:
+            self._broker.publish(
+                Message(
+                    exchange="",
+                    routing_key=delivery.reply_to,
+                    body=body,
+                    type="reply",
+                    correlation_id=delivery.correlation_id,
+                    mandatory=False,
+                )
+            )
+        delivery.ack()
+
+    def _postpone(self, delivery: Delivery, refusal: Refused) -> None:
+        if delivery.reply_to:
+            self._answer(delivery, replies.refused(refusal))
+            return
+        # Kept and not returned: returning counts as a failure of the message's own.
+        log.info("command waits", reason=refusal.message)
+        timer = threading.Timer(_PATIENCE_SECONDS, self._accept, [delivery])
+        timer.daemon = True
+        timer.start()
+
+    def _bury(self, delivery: Delivery, refusal: Refused) -> None:
+        """Move the message to the dead letters: out of its queue only once it is there."""
+        log.error("dead letter", reason=refusal.message)
+        buried = self._broker.publish(
+            Message(
+                exchange=topology.DEAD,
+                routing_key=delivery.routing_key,
+                body=delivery.body,
+                type=delivery.type,
+                message_id=delivery.message_id or "",
+                content_type=delivery.content_type or "",
+                correlation_id=delivery.correlation_id,
+                reply_to=delivery.reply_to,
+                headers={
+                    **delivery.headers,
+                    "x-dead-reason": refusal.message,
+                    "x-dead-queue": delivery.queue,
+                },
+            )
+        )
+
+        def settle(future: "Future[None]") -> None:
+            if future.cancelled() or future.exception() is not None:
+                delivery.reject()
+            else:
+                self._answer(delivery, replies.refused(refusal))
+
+        buried.add_done_callback(settle)
+
+
+class _NotOurs(Exception):
+    """Another service carries this command out."""

@@ -1,0 +1,312 @@
+"""The broker, as every service sees it: publish, consume, request.
+
+pika is not thread-safe, so one thread owns the connection and everybody else leaves work for it
+(`add_callback_threadsafe` is the only call that may cross). Publishing waits for confirms in a
+window, not one by one; what was not confirmed when the connection broke is sent again, in order,
+on the next one.
+"""
+
+import threading
+from collections import OrderedDict, deque
+from collections.abc import Callable
+from concurrent.futures import Future
+from functools import partial
+from typing import Any, TypeAlias, TypeVar
+
+import structlog
+import tenacity
+from pika import BasicProperties, SelectConnection, URLParameters
+from pika.channel import Channel
+from pika.exceptions import AMQPError
+from pika.spec import Basic
+
+from shared.broker import topology
+from shared.broker.message import BrokerAway, Delivery, Message, Unroutable
+from shared.broker.subscription import Subscription, plain
+
+_REPLIES = "amq.rabbitmq.reply-to"
+_BACKOFF = tenacity.wait_exponential_jitter(initial=0.2, max=5, jitter=0.3)
+
+T = TypeVar("T")
+_Waiting: TypeAlias = tuple[Message, Future[None]]
+
+log = structlog.get_logger(__name__)
+
+
+class Broker:
+    """A connection to RabbitMQ that comes back by itself. Start it after any fork."""
+
+    def __init__(self, url: str, *, name: str, journal_days: int = 7, window: int = 1000) -> None:
+        self._url = url
+        self._name = name
+        self._journal_days = journal_days
+        self._window = window
+        self._lock = threading.Lock()
+        self._waiting: deque[_Waiting] = deque()
+        self._unconfirmed: OrderedDict[int, _Waiting] = OrderedDict()
+        self._returned: set[str] = set()
+        self._requests: dict[str, Future[bytes]] = {}
+        self._subscriptions: list[Subscription] = []
+        self._connection: SelectConnection | None = None
+        self._channel: Channel | None = None
+        self._published = 0
+        self._flushing = False
+        self._stopping = threading.Event()
+        self._connected = threading.Event()
+        self._stood = False
+        self._thread = threading.Thread(target=self._run, name=f"broker-{name}", daemon=True)
+
+    # -- from any thread ---------------------------------------------------------------------
+
+    def start(self) -> None:
+        """Begin to connect; return at once."""
+        self._thread.start()
+
+    def stop(self, *, timeout: float = 5.0) -> None:
+        """Send what waits, as far as the broker takes it in time, and close."""
+        deadline = threading.Event()
+        if self.connected and not self._idle():
+            self._soon(partial(self._when_idle, deadline))
+            deadline.wait(timeout / 2)
+        self._stopping.set()
+        self._soon(self._close)
+        self._thread.join(timeout)
+
+    @property
+    def connected(self) -> bool:
+        """Whether messages reach the broker now."""
+        return self._connected.is_set()
+
+    def wait_connected(self, timeout: float) -> bool:
+        """Wait until the connection stands; tell whether it does."""
+        return self._connected.wait(timeout)
+
+    @property
+    def backlog(self) -> int:
+        """How many messages the broker has not confirmed yet."""
+        return len(self._waiting) + len(self._unconfirmed)
+
+    def publish(self, message: Message) -> Future[None]:
+        """Return a future that ends when the broker has the message for good.
+
+        It is kept and sent again for as long as the broker is away; cancel the future to give up.
+        It fails with `Unroutable`, or with `BrokerAway` where the broker refused it.
+        """
+        future: Future[None] = Future()
+        with self._lock:
+            self._waiting.append((message, future))
+            if self._flushing:
+                return future
+            self._flushing = True
+        self._soon(self._flush)
+        return future
+
+    def request(self, message: Message) -> Future[bytes]:
+        """Return a future of the reply. It fails with `BrokerAway` when the connection breaks.
+
+        Needs `correlation_id`; the caller bounds its patience and calls `forget`.
+        """
+        future: Future[bytes] = Future()
+        if message.correlation_id is None:
+            raise ValueError("a request needs a correlation_id")
+        if not self.connected:
+            future.set_exception(BrokerAway("no connection to the broker"))
+            return future
+        self._requests[message.correlation_id] = future
+        published = self.publish(message)
+        published.add_done_callback(partial(self._not_published, message.correlation_id))
+        return future
+
+    def forget(self, correlation_id: str) -> None:
+        """Wait for this reply no longer; a late one is dropped."""
+        self._requests.pop(correlation_id, None)
+
+    def consume(
+        self, queue: str, on_delivery: Callable[[Delivery], None], *, prefetch: int
+    ) -> None:
+        """Have every message of the queue delivered, on this connection and on those to come.
+
+        `on_delivery` runs in the connection's thread: it must only hand the message on. Call this
+        before `start`.
+        """
+        self._subscriptions.append(Subscription(queue, on_delivery, prefetch, self._soon))
+
+    # -- the connection's own thread ---------------------------------------------------------
+
+    def _run(self) -> None:
+        connect = tenacity.Retrying(
+            retry=tenacity.retry_if_result(lambda had_connection: not had_connection),
+            wait=_BACKOFF,
+            sleep=tenacity.sleep_using_event(self._stopping),
+            stop=tenacity.stop_when_event_set(self._stopping),
+            retry_error_callback=lambda _: None,
+        )
+        while not self._stopping.is_set():
+            connect(self._connect)
+
+    def _connect(self) -> bool:
+        """Live through one connection, from first to last; tell whether it ever stood."""
+        self._stood = False
+        parameters = URLParameters(self._url)
+        parameters.client_properties = {"connection_name": self._name}
+        parameters.heartbeat = 30
+        parameters.blocked_connection_timeout = 60
+        parameters.socket_timeout = 5
+        parameters.connection_attempts = 1
+        self._connection = connection = SelectConnection(
+            parameters,
+            on_open_callback=self._opened,
+            on_open_error_callback=self._not_opened,
+            on_close_callback=self._closed,
+        )
+        try:
+            connection.ioloop.start()
+        except Exception:
+            # A fault of ours must not leave a process that lives and is deaf.
+            log.exception("broker thread failed; connecting anew")
+            self._release("fault")
+        return self._stood
+
+    def _soon(self, work: Callable[[], None]) -> None:
+        connection = self._connection
+        if connection is None:
+            return
+        try:
+            connection.ioloop.add_callback_threadsafe(work)
+        except (AMQPError, RuntimeError, OSError):
+            # The loop ended meanwhile; what waits is sent on the next connection.
+            log.debug("broker loop is over")
+
+    def _opened(self, connection: SelectConnection) -> None:
+        connection.channel(on_open_callback=self._channel_opened)
+
+    def _not_opened(self, connection: SelectConnection, error: BaseException) -> None:
+        log.warning("broker is away", error=plain(error))
+        connection.ioloop.stop()
+
+    def _channel_opened(self, channel: Channel) -> None:
+        channel.add_on_close_callback(self._channel_closed)
+        channel.add_on_return_callback(self._on_return)
+        topology.declare(channel, journal_days=self._journal_days)
+        channel.basic_consume(_REPLIES, self._on_reply, auto_ack=True)
+        channel.confirm_delivery(self._on_confirm, callback=lambda _: self._ready(channel))
+
+    def _ready(self, channel: Channel) -> None:
+        self._channel = channel
+        self._published = 0
+        self._stood = True
+        self._connected.set()
+        log.info("broker is there", waiting=len(self._waiting))
+        for subscription in self._subscriptions:
+            subscription.open(channel.connection)
+        self._flush()
+
+    def _channel_closed(self, _channel: Channel, reason: Exception) -> None:
+        connection = self._connection
+        if connection is not None and connection.is_open:
+            log.error("broker closed the channel", error=plain(reason))
+            connection.close()
+
+    def _closed(self, connection: SelectConnection, reason: BaseException) -> None:
+        self._release(plain(reason))
+        connection.ioloop.stop()
+
+    def _release(self, reason: str) -> None:
+        """Take back what the broker had not confirmed, and let nobody wait for an answer."""
+        self._connected.clear()
+        self._channel = None
+        if not self._stopping.is_set():
+            log.warning("broker connection broke", error=reason, unsent=self.backlog)
+        with self._lock:
+            self._waiting.extendleft(reversed(self._unconfirmed.values()))
+            self._unconfirmed.clear()
+            self._flushing = False
+        self._returned.clear()
+        requests, self._requests = self._requests, {}
+        for request in requests.values():
+            _fail(request, BrokerAway("the connection to the broker broke"))
+
+    def _close(self) -> None:
+        connection = self._connection
+        if connection is not None and connection.is_open:
+            connection.close()
+        elif connection is not None:
+            connection.ioloop.stop()
+
+    def _flush(self) -> None:
+        channel = self._channel
+        while channel is not None and channel.is_open and len(self._unconfirmed) < self._window:
+            with self._lock:
+                if not self._waiting:
+                    break
+                message, future = self._waiting.popleft()
+            if future.cancelled():
+                continue
+            self._published += 1
+            self._unconfirmed[self._published] = (message, future)
+            channel.basic_publish(
+                message.exchange,
+                message.routing_key,
+                message.body,
+                message.properties(),
+                mandatory=message.mandatory,
+            )
+        with self._lock:
+            # Who publishes from now on wakes us, unless a confirm will do it anyway.
+            self._flushing = bool(self._waiting) and channel is not None
+
+    def _on_confirm(self, frame: Any) -> None:
+        method = frame.method
+        tags = [method.delivery_tag]
+        if method.multiple:
+            tags = [tag for tag in self._unconfirmed if tag <= method.delivery_tag]
+        for tag in tags:
+            message, future = self._unconfirmed.pop(tag)
+            if isinstance(method, Basic.Nack):
+                _fail(future, BrokerAway(f"the broker refused {message.message_id}"))
+            elif message.message_id in self._returned:
+                self._returned.discard(message.message_id)
+                _fail(future, Unroutable(f"{message.exchange}/{message.routing_key}"))
+            else:
+                _end(future, None)
+        self._flush()
+
+    def _on_return(
+        self, _channel: Channel, _method: Basic.Return, properties: BasicProperties, _body: bytes
+    ) -> None:
+        # RabbitMQ sends it before the confirm of the same message.
+        self._returned.add(properties.message_id or "")
+
+    def _on_reply(
+        self, _channel: Channel, _method: Basic.Deliver, properties: BasicProperties, body: bytes
+    ) -> None:
+        request = self._requests.pop(properties.correlation_id or "", None)
+        if request is not None:
+            _end(request, body)
+
+    def _not_published(self, correlation_id: str, published: "Future[None]") -> None:
+        error = None if published.cancelled() else published.exception()
+        request = self._requests.get(correlation_id)
+        if error is not None and request is not None:
+            self.forget(correlation_id)
+            _fail(request, error)
+
+    def _idle(self) -> bool:
+        return not self._waiting and not self._unconfirmed
+
+    def _when_idle(self, idle: threading.Event) -> None:
+        connection = self._connection
+        if self._idle() or connection is None or not connection.is_open:
+            idle.set()
+        else:
+            connection.ioloop.call_later(0.02, partial(self._when_idle, idle))
+
+
+def _end(future: Future[T], result: T) -> None:
+    if future.set_running_or_notify_cancel():
+        future.set_result(result)
+
+
+def _fail(future: Future[Any], error: BaseException) -> None:
+    if future.set_running_or_notify_cancel():
+        future.set_exception(error)

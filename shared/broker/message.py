@@ -1,0 +1,75 @@
+"""A message to be published, and a message that was delivered."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+from uuid import uuid4
+
+from pika import BasicProperties
+
+JSON = "application/json"
+
+
+class BrokerAway(Exception):
+    """The broker did not take the message; it may be sent again."""
+
+
+class Unroutable(Exception):
+    """The broker knows no queue for the message; it is gone."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Message:
+    """What to publish, where to, and under which id."""
+
+    exchange: str
+    routing_key: str
+    body: bytes
+    type: str | None = None
+    message_id: str = field(default_factory=lambda: str(uuid4()))
+    content_type: str = JSON
+    correlation_id: str | None = None
+    reply_to: str | None = None
+    expires_ms: int | None = None
+    headers: Mapping[str, Any] = field(default_factory=dict)
+    # A reply's queue is no real one: RabbitMQ takes a mandatory reply and returns it as well.
+    mandatory: bool = True
+
+    def properties(self) -> BasicProperties:
+        """Return the AMQP properties; everything that must be routed also survives a restart."""
+        return BasicProperties(
+            type=self.type,
+            message_id=self.message_id,
+            content_type=self.content_type,
+            correlation_id=self.correlation_id,
+            reply_to=self.reply_to,
+            expiration=None if self.expires_ms is None else str(self.expires_ms),
+            headers=dict(self.headers),
+            delivery_mode=2 if self.mandatory else 1,
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Delivery:
+    """A message from a queue, ours until `ack` or `reject`.
+
+    Both may be called from any thread, and do nothing once the channel that delivered it is gone:
+    then it is delivered again.
+    """
+
+    queue: str
+    routing_key: str
+    body: bytes
+    type: str | None
+    message_id: str | None
+    correlation_id: str | None
+    reply_to: str | None
+    content_type: str | None
+    headers: Mapping[str, Any]
+    ack: Callable[[], None]
+    reject: Callable[[], None]
+
+    @property
+    def returns(self) -> int:
+        """How often it went back to its queue before."""
+        return int(self.headers.get("x-delivery-count", 0))

@@ -1,0 +1,54 @@
+"""The exchanges and queues, declared alike by every service at every connection.
+
+The same arguments everywhere: RabbitMQ closes the channel of whoever declares otherwise.
+"""
+
+from typing import Any
+
+from pika.channel import Channel
+
+COMMANDS = "voice.commands"
+EVENTS = "voice.events"
+CDR = "voice.cdr"
+DEAD = "voice.dead"
+JOURNAL = "voice.events.log"
+
+_EXCHANGES: tuple[tuple[str, str, dict[str, Any]], ...] = (
+    (DEAD, "topic", {}),
+    (COMMANDS, "topic", {"alternate-exchange": DEAD}),
+    (EVENTS, "topic", {}),
+    (CDR, "fanout", {}),
+)
+
+# The dialer takes every command and leaves alone those of others: only so can a name that nobody
+# knows be answered and dead-lettered with a reason, instead of vanishing (ADR 0004).
+_WORK: tuple[tuple[str, str, str], ...] = (
+    ("dialer.commands", COMMANDS, "#"),
+    ("directory.commands", COMMANDS, "user.*"),
+    ("cdr.raw", CDR, ""),
+    ("cdr.events", EVENTS, "#"),
+)
+
+_DELIVERIES = 20  # a backstop for messages that kill their consumer; handlers give up earlier
+
+
+def declare(channel: Channel, *, journal_days: int) -> None:
+    """Ask for everything; RabbitMQ keeps the order, so the last answer means all of them."""
+    for name, kind, arguments in _EXCHANGES:
+        channel.exchange_declare(name, kind, durable=True, arguments=arguments)
+    dead = {"x-queue-type": "quorum"}
+    channel.queue_declare(DEAD, durable=True, arguments=dead)
+    channel.queue_bind(DEAD, DEAD, "#")
+    work = {
+        "x-queue-type": "quorum",
+        "x-delivery-limit": _DELIVERIES,
+        "x-dead-letter-exchange": DEAD,
+        "x-dead-letter-strategy": "at-least-once",
+        "x-overflow": "reject-publish",
+    }
+    for queue, exchange, key in _WORK:
+        channel.queue_declare(queue, durable=True, arguments=work)
+        channel.queue_bind(queue, exchange, key)
+    journal = {"x-queue-type": "stream", "x-max-age": f"{journal_days}D"}
+    channel.queue_declare(JOURNAL, durable=True, arguments=journal)
+    channel.queue_bind(JOURNAL, EVENTS, "#")

@@ -1,0 +1,1 @@
+"""PostgreSQL: the tables, who writes which, and how to reach them."""

@@ -1,0 +1,117 @@
+"""The tables. Each has one writer, which its docstring names; everybody may read."""
+
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import DateTime, Index, String, Text
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+
+
+class Base(DeclarativeBase):
+    """The schema that the migrations make."""
+
+    type_annotation_map = {  # noqa: RUF012  (SQLAlchemy reads it from the class)
+        datetime: DateTime(timezone=True),
+        dict[str, Any]: JSONB,
+    }
+
+
+class CommandRow(Base):
+    """A command that somebody began to carry out. Writer: dialer.
+
+    The row is committed before the switch is told, and its key is the command's id: of two who
+    hold the same command only one may dial. `answer` is what the switch said, the reply that a
+    repeated command gets; none means that the dialer died in between.
+    """
+
+    __tablename__ = "commands"
+
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    name: Mapped[str] = mapped_column(String(64))
+    data: Mapped[dict[str, Any]]
+    switch: Mapped[str] = mapped_column(String(128))
+    claimed_at: Mapped[datetime]
+    answered_at: Mapped[datetime | None]
+    answer: Mapped[str | None] = mapped_column(Text)
+
+
+class UserRow(Base):
+    """A SIP user. Writer: directory.
+
+    The password itself is not kept: `a1_hash` is MD5(extension:domain:password), which is what
+    digest authentication needs (RFC 2617, 3.2.2.2).
+    """
+
+    __tablename__ = "users"
+
+    domain: Mapped[str] = mapped_column(String(253), primary_key=True)
+    extension: Mapped[str] = mapped_column(String(32), primary_key=True)
+    a1_hash: Mapped[str] = mapped_column(String(32))
+    created_by: Mapped[UUID]
+    created_at: Mapped[datetime]
+
+
+class CdrRow(Base):
+    """One leg's call detail record. Writer: cdr.
+
+    `raw` is what the switch sent, so that nothing is lost where a column could not be filled.
+    """
+
+    __tablename__ = "cdrs"
+    __table_args__ = (Index("cdrs_by_call", "call_id"), Index("cdrs_by_crm", "crm_uuid"))
+
+    switch: Mapped[str] = mapped_column(String(128), primary_key=True)
+    leg_id: Mapped[str] = mapped_column(String(256), primary_key=True)
+    call_id: Mapped[str] = mapped_column(String(256))
+    crm_uuid: Mapped[str | None] = mapped_column(Text)
+    product_code: Mapped[str | None] = mapped_column(Text)
+    direction: Mapped[str | None] = mapped_column(Text)
+    role: Mapped[str | None] = mapped_column(Text)
+    number: Mapped[str | None] = mapped_column(Text)
+    started_at: Mapped[datetime | None]
+    answered_at: Mapped[datetime | None]
+    ended_at: Mapped[datetime | None]
+    ring_ms: Mapped[int | None]
+    talk_ms: Mapped[int | None]
+    hangup_cause: Mapped[str | None] = mapped_column(Text)
+    q850: Mapped[int | None]
+    sip_status: Mapped[int | None]
+    stored_at: Mapped[datetime]
+    raw: Mapped[dict[str, Any]]
+
+
+class CallEventRow(Base):
+    """One event of a call's life, its timeline. Writer: cdr."""
+
+    __tablename__ = "call_events"
+
+    call_id: Mapped[str] = mapped_column(String(256), primary_key=True)
+    sequence: Mapped[int] = mapped_column(primary_key=True)
+    type: Mapped[str] = mapped_column(String(64))
+    at: Mapped[datetime]
+    data: Mapped[dict[str, Any]]
+
+
+class CallRow(Base):
+    """A call as it stands, folded from its events. Writer: cdr."""
+
+    __tablename__ = "calls"
+    __table_args__ = (
+        Index("calls_live", "created_at", postgresql_where="ended_at IS NULL"),
+        Index("calls_by_crm", "crm_uuid"),
+    )
+
+    call_id: Mapped[str] = mapped_column(String(256), primary_key=True)
+    sequence: Mapped[int]
+    state: Mapped[str] = mapped_column(String(32))
+    crm_uuid: Mapped[str | None] = mapped_column(Text)
+    product_code: Mapped[str | None] = mapped_column(Text)
+    direction: Mapped[str | None] = mapped_column(String(32))
+    switch: Mapped[str | None] = mapped_column(String(128))
+    created_at: Mapped[datetime | None]
+    answered_at: Mapped[datetime | None]
+    ended_at: Mapped[datetime | None]
+    outcome: Mapped[str | None] = mapped_column(String(32))
+    hangup_cause: Mapped[str | None] = mapped_column(String(64))

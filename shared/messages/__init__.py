@@ -1,0 +1,1 @@
+"""Everything the product can be told (commands) and everything it can say (events)."""

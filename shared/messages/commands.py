@@ -1,0 +1,147 @@
+"""Commands: what the product can be told, by a CRM or by its own gateway.
+
+A value that is not on these allow-lists never reaches a switch, whichever way it came.
+"""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Annotated, ClassVar, Self
+from uuid import UUID
+
+import orjson
+from pydantic import BaseModel, ConfigDict, StringConstraints, ValidationError
+
+WORD = r"^[A-Za-z0-9_.-]+$"
+NUMBER = r"^(\+[0-9]{2,14}|[0-9]{3,15})$"
+
+# Python's `$` also matches before a final line break; pydantic's engine, Rust's, does not.
+Extension = Annotated[str, StringConstraints(pattern=WORD, max_length=8)]
+CrmUuid = Annotated[str, StringConstraints(pattern=WORD, max_length=32)]
+ProductCode = Annotated[str, StringConstraints(pattern=WORD, max_length=5)]
+Number = Annotated[str, StringConstraints(pattern=NUMBER)]
+TrunkName = Annotated[str, StringConstraints(pattern=WORD, max_length=64)]
+SipDomain = Annotated[str, StringConstraints(pattern=WORD, max_length=253)]
+Password = Annotated[str, StringConstraints(min_length=12, max_length=128, pattern=r"^[!-~]+$")]
+
+
+class Owner(StrEnum):
+    """The service that carries a command out."""
+
+    DIALER = "dialer"
+    DIRECTORY = "directory"
+
+
+class Command(BaseModel):
+    """A wish. It is carried out once, however often it is delivered."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+    NAME: ClassVar[str]
+    OWNER: ClassVar[Owner]
+
+    def encode(self) -> bytes:
+        """Return the body as it goes on the wire."""
+        return orjson.dumps(self.model_dump(mode="json", exclude_none=True))
+
+    @classmethod
+    def decode(cls, body: bytes) -> Self:
+        """Return the command in a body; raise `ValidationError` where there is none."""
+        return cls.model_validate_json(body)
+
+
+class OriginateCall(Command):
+    """Ring the agent's extension, then the customer, and let them talk."""
+
+    NAME = "call.originate"
+    OWNER = Owner.DIALER
+
+    extension: Extension
+    customer_number: Number
+    crm_uuid: CrmUuid
+    product_code: ProductCode
+    trunk: TrunkName | None = None
+    caller_id: Number | None = None
+
+
+class CreateUser(Command):
+    """Let a SIP user exist, on every switch, from now on. Without a password we make one."""
+
+    NAME = "user.create"
+    OWNER = Owner.DIRECTORY
+
+    extension: Extension
+    domain: SipDomain | None = None
+    password: Password | None = None
+
+
+class DeleteUser(Command):
+    """Let a SIP user exist no longer."""
+
+    NAME = "user.delete"
+    OWNER = Owner.DIRECTORY
+
+    extension: Extension
+    domain: SipDomain | None = None
+
+
+CATALOGUE: Mapping[str, type[Command]] = {
+    command.NAME: command for command in (OriginateCall, CreateUser, DeleteUser)
+}
+
+
+@dataclass(eq=False)
+class NotACommand(Exception):
+    """The message can never be carried out, however often it is delivered."""
+
+    reason: str
+
+    def __str__(self) -> str:
+        return self.reason
+
+
+@dataclass(frozen=True, slots=True)
+class Ordered:
+    """A command and the id under which it is carried out once."""
+
+    id: UUID
+    command: Command
+
+
+def parse(
+    *, name: str | None, routing_key: str, message_id: str | None, body: bytes, owner: Owner
+) -> Ordered | None:
+    """Return the command that a message orders from this owner, None where it is another's.
+
+    Raise `NotACommand` where the message orders nothing that anybody could do.
+    """
+    if name and name != routing_key:
+        raise NotACommand(f"type {name!r} is not the routing key {routing_key!r}")
+    command = CATALOGUE.get(routing_key)
+    if command is None:
+        raise NotACommand(f"no command has the name {routing_key!r}; known: {', '.join(CATALOGUE)}")
+    if command.OWNER is not owner:
+        return None
+    try:
+        identifier = UUID(message_id or "")
+    except ValueError:
+        raise NotACommand(f"message_id {message_id!r} is not a UUID") from None
+    try:
+        return Ordered(identifier, command.decode(body))
+    except ValidationError as error:
+        raise NotACommand(explain(error)) from None
+
+
+def explain(error: ValidationError) -> str:
+    """Say which fields are wrong and why, without repeating a value that may be secret."""
+    problems = (
+        f"{'.'.join(map(str, problem['loc'])) or 'body'}: {problem['msg']}"
+        for problem in error.errors(include_url=False, include_context=False, include_input=False)
+    )
+    return "; ".join(problems)
+
+
+def is_number(text: str) -> bool:
+    """Tell whether the text is a number that may be dialled: `+` and digits, 3 to 15 in all."""
+    return re.fullmatch(NUMBER, text) is not None and not text.endswith("\n")

@@ -1,0 +1,1 @@
+"""FreeSWITCH's event socket: addresses, frames, dial strings and links. No decisions."""

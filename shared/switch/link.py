@@ -1,0 +1,173 @@
+"""The link on which commands go to a switch: the only module that knows python-esl.
+
+python-esl never raises, has no time limits, closes file descriptor 0 where a name does not
+resolve, takes any signal for a broken link, and crashes when one thread disconnects while another
+reads. So the connection is made in Python and handed over as a socket; one thread owns it, with
+all signals blocked; and whoever wants it to stop shuts down a duplicate of the socket.
+"""
+
+import queue
+import signal
+import socket
+import threading
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+from uuid import UUID
+
+import ESL
+import structlog
+import tenacity
+
+from shared.switch.address import SwitchAddress
+from shared.switch.dial_string import UnsafeValue
+from shared.switch.handshake import SwitchAway, connect
+
+_CONNECT_SECONDS = 3.0
+_IDLE_SECONDS = 0.2
+_BACKOFF = tenacity.wait_exponential_jitter(initial=0.2, max=3, jitter=0.2)
+
+log = structlog.get_logger(__name__)
+
+
+class SwitchSilent(Exception):
+    """The command was sent but not answered: it may have been carried out."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Job:
+    arguments: str
+    job_id: str
+    answer: "Future[str]" = field(default_factory=Future)
+
+
+class SwitchLink:
+    """A link to one switch that comes back by itself; any thread may use it."""
+
+    def __init__(self, address: SwitchAddress) -> None:
+        self._address = address
+        self._jobs: queue.SimpleQueue[_Job] = queue.SimpleQueue()
+        self._up = threading.Event()
+        self._stopping = threading.Event()
+        self._wake: socket.socket | None = None
+        self._thread = threading.Thread(target=self._run, name=f"link-{address.name}", daemon=True)
+
+    @property
+    def name(self) -> str:
+        """The switch's name."""
+        return self._address.name
+
+    @property
+    def up(self) -> bool:
+        """Whether commands reach the switch now."""
+        return self._up.is_set()
+
+    def start(self) -> None:
+        """Begin to connect; return at once."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Give the link up."""
+        self._stopping.set()
+        self._break()
+        self._thread.join(timeout=5)
+
+    def originate(self, arguments: str, *, job_id: UUID, timeout: float) -> str:
+        """Hand a call to the switch's background; return its reply, `+OK Job-UUID: …` or `-ERR …`.
+
+        Raise `SwitchAway` where the command certainly was not sent, `SwitchSilent` where it was
+        and no answer came within `timeout` seconds.
+        """
+        if any(ord(character) < 32 for character in arguments):  # noqa: PLR2004
+            raise UnsafeValue("a control character would start a second command")
+        if not self.up:
+            raise SwitchAway(f"no link to switch {self.name}")
+        job = _Job(arguments, str(job_id))
+        self._jobs.put(job)
+        try:
+            return job.answer.result(timeout)
+        except TimeoutError:
+            self._break()
+            if job.answer.cancel():
+                raise SwitchAway(f"switch {self.name} is busy with earlier commands") from None
+            raise SwitchSilent(f"switch {self.name} did not answer in {timeout} s") from None
+
+    # -- the link's own thread ---------------------------------------------------------------
+
+    def _run(self) -> None:
+        signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
+        connecting = tenacity.Retrying(
+            retry=tenacity.retry_if_exception_type(SwitchAway),
+            wait=_BACKOFF,
+            sleep=tenacity.sleep_using_event(self._stopping),
+            stop=tenacity.stop_when_event_set(self._stopping),
+            before_sleep=self._tell_away,
+            retry_error_callback=lambda _: None,
+        )
+        while not self._stopping.is_set():
+            connection = connecting(self._connect)
+            if connection is not None:
+                self._serve(connection)
+
+    def _tell_away(self, state: tenacity.RetryCallState) -> None:
+        if state.attempt_number == 1 and state.outcome is not None:
+            log.warning("switch is away", error=str(state.outcome.exception()))
+
+    def _connect(self) -> ESL.ESLconnection:
+        link = connect(self._address, timeout=_CONNECT_SECONDS)
+        self._wake = link.dup()
+        link.settimeout(None)
+        # Taking the socket over sends a command and waits for its answer, without a limit.
+        limit = threading.Timer(_CONNECT_SECONDS, self._break)
+        limit.start()
+        try:
+            connection = ESL.ESLconnection(link.detach())
+        finally:
+            limit.cancel()
+        if not connection.connected():
+            raise SwitchAway(f"{self.name}: the link broke at once")
+        return connection
+
+    def _serve(self, connection: ESL.ESLconnection) -> None:
+        log.info("switch link up", switch=self.name)
+        self._up.set()
+        while connection.connected() and not self._stopping.is_set():
+            try:
+                job = self._jobs.get(timeout=_IDLE_SECONDS)
+            except queue.Empty:
+                # `connected` is a memory; only reading shows that the far end has gone.
+                connection.recvEventTimed(1)
+                continue
+            self._send(connection, job)
+        self._up.clear()
+        log.warning("switch link down", switch=self.name)
+        self._refuse_waiting()
+        if self._wake is not None:
+            self._wake.close()
+            self._wake = None
+
+    def _send(self, connection: ESL.ESLconnection, job: _Job) -> None:
+        if not job.answer.set_running_or_notify_cancel():
+            return
+        event = connection.bgapi("originate", job.arguments, job.job_id)
+        reply = event.getHeader("Reply-Text") if event is not None else None
+        if reply is None:
+            job.answer.set_exception(SwitchSilent(f"the link to {self.name} broke meanwhile"))
+        else:
+            job.answer.set_result(reply.strip())
+
+    def _refuse_waiting(self) -> None:
+        while True:
+            try:
+                job = self._jobs.get_nowait()
+            except queue.Empty:
+                return
+            if job.answer.set_running_or_notify_cancel():
+                job.answer.set_exception(SwitchAway(f"the link to {self.name} broke"))
+
+    def _break(self) -> None:
+        wake = self._wake
+        if wake is not None:
+            try:
+                wake.shutdown(socket.SHUT_RDWR)
+            except OSError:
+                log.debug("link was broken already", switch=self.name)

@@ -1,0 +1,1 @@
+"""The telephone industry's words, as this product uses them."""

@@ -1,0 +1,39 @@
+"""Directions, roles and outcomes: closed lists, spelt as they stand on the wire."""
+
+from enum import StrEnum
+
+
+class Direction(StrEnum):
+    """Who wanted the call."""
+
+    CLICK_TO_CALL = "click_to_call"
+    CAMPAIGN = "campaign"
+    INBOUND = "inbound"
+    INTERNAL = "internal"
+
+
+class Role(StrEnum):
+    """Which side of the conversation a leg is."""
+
+    AGENT = "agent"
+    CUSTOMER = "customer"
+    SUPERVISOR = "supervisor"
+
+    @property
+    def other(self) -> "Role":
+        """The role of whoever joins a leg that has this one."""
+        return Role.AGENT if self is Role.CUSTOMER else Role.CUSTOMER
+
+
+class Outcome(StrEnum):
+    """What became of a call, in one word."""
+
+    LOST = "lost"
+    ANSWERED = "answered"
+    ABANDONED = "abandoned"
+    BUSY = "busy"
+    NO_ANSWER = "no_answer"
+    REJECTED = "rejected"
+    UNREACHABLE = "unreachable"
+    CANCELLED = "cancelled"
+    FAILED = "failed"
