@@ -1,0 +1,44 @@
+.DEFAULT_GOAL := help
+.PHONY: help setup servers migrate demo up down status check fix test clean
+
+PYTHON := .venv/bin/python
+LOCAL := $(PYTHON) -m deploy.local
+
+help: ## List the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup: ## Make .venv, or find it up to date
+	@deploy/local/setup.sh venv
+
+servers: setup
+	@deploy/local/setup.sh servers
+
+migrate: setup ## Bring the tables of VOICE_DATABASE_URL (else of the local database) up to date
+	@$(LOCAL) migrate
+
+demo: servers ## Set everything up, make one call, show it, and stop
+	@$(LOCAL) demo
+
+up: servers ## Run the whole product on this machine
+	@$(LOCAL) up
+
+down: ## Stop what `up` started; data stay
+	@[ ! -x $(PYTHON) ] || $(LOCAL) down
+
+status: setup ## Tell what runs; exit 0 if all is ready
+	@$(LOCAL) status
+
+check: setup ## Format, lint and types
+	.venv/bin/ruff format --check .
+	.venv/bin/ruff check .
+	.venv/bin/mypy
+
+fix: setup ## Format, and mend what can be mended
+	.venv/bin/ruff format .
+	.venv/bin/ruff check --fix .
+
+test: servers ## Run all tests on real servers; some of them: make test ARGS=tests/local
+	$(PYTHON) -m pytest $(ARGS)
+
+clean: down ## Stop, and forget data, settings and secrets of `up`
+	@[ ! -x $(PYTHON) ] || $(LOCAL) forget
