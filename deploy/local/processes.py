@@ -37,13 +37,14 @@ class Processes:
         return Daemon(name, pid_file=run / f"{name}.pid", log=log / f"{name}.log")
 
     def running(self) -> frozenset[str]:
-        """Return the names of the processes that live."""
-        return frozenset(name for name in BINDS if self.daemon(name).is_running())
+        """Return the names of the processes that live, with a honcho that lives."""
+        kept = [name for name in BINDS if self.daemon(name).is_running()]
+        return frozenset(self._leaders(kept))
 
     def start(self, names: Iterable[str]) -> None:
         """Start those that do not run; they take their settings from the env file."""
-        missing = [name for name in names if not self.daemon(name).is_running()]
-        self.stop(missing)
+        running = self.running()
+        missing = [name for name in names if name not in running]
         honcho = [sys.executable, "-m", "honcho", "--no-prefix", "--no-colour"]
         honcho += ["-f", str(self.procfile), "-e", str(self.env_file), "start"]
         path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', os.defpath)}"
@@ -80,7 +81,7 @@ class Processes:
         """Stop the processes, those whose honcho is gone as well."""
         names = list(names)
         # The process first: honcho gives it only 5 s, and ends by itself when it has ended.
-        leaders = self._leaders(names)
+        leaders = [leader for found in self._leaders(names).values() for leader in found]
         for leader in leaders:
             leader.terminate()
         _, late = psutil.wait_procs(leaders, timeout=_STOP_SECONDS)
@@ -92,16 +93,16 @@ class Processes:
     def _mark(self, name: str) -> str:
         return f"{self.directory}:{name}"
 
-    def _leaders(self, names: list[str]) -> list[psutil.Process]:
+    def _leaders(self, names: list[str]) -> dict[str, list[psutil.Process]]:
         """Return the processes themselves: honcho gives each a session, its children none."""
-        marks = {self._mark(name) for name in names}
+        marks = {self._mark(name): name for name in names}
         keepers = {found.pid for name in names if (found := self.daemon(name).process())}
-        leaders = []
+        leaders: dict[str, list[psutil.Process]] = {}
         for process in psutil.process_iter():
             try:
-                ours = process.environ().get(_MARK) in marks
-                if ours and process.pid not in keepers and os.getsid(process.pid) == process.pid:
-                    leaders.append(process)
+                name = marks.get(process.environ().get(_MARK, ""))
+                if name and process.pid not in keepers and os.getsid(process.pid) == process.pid:
+                    leaders.setdefault(name, []).append(process)
             except (psutil.Error, ProcessLookupError, PermissionError):
                 continue
         return leaders

@@ -81,8 +81,9 @@ def processes_of(settings: Settings) -> list[str]:
 
 def address(settings: Settings, process: str) -> str:
     """Return the base URL at which this machine reaches the process."""
+    scheme = "esl" if process == "simulator" else "http"
     host, _, port = settings[BINDS[process]].rpartition(":")
-    return f"http://{LOOPBACK if host in {'', '0.0.0.0', '[::]'} else host}:{port}"  # noqa: S104
+    return f"{scheme}://{LOOPBACK if host in {'', '0.0.0.0', '[::]'} else host}:{port}"  # noqa: S104
 
 
 def port_of(bind: str) -> int:

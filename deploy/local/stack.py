@@ -129,12 +129,15 @@ class Stack:
 
     def _settle(self) -> Settings:
         """Decide on the settings; processes that run with others are stopped to start anew."""
-        chosen = choose(self.directory, load(self.env_file), running=self.processes.running())
+        running = self.processes.running()
+        # What is left of processes whose honcho was killed would hold their ports.
+        self.processes.stop(name for name in BINDS if name not in running)
+        chosen = choose(self.directory, load(self.env_file), running=running)
         chosen |= {n: server.url for n, server in self._servers.items() if n not in self.own}
         save(self.env_file, derive(chosen, {}))
         settings, before = derive(chosen, self.own), self.settings
         changed = {n for n in settings | before if settings.get(n) != before.get(n)}
-        if changed and self.processes.running():
+        if changed and running:
             _log.info("Settings changed (%s): starting anew ...", ", ".join(sorted(changed)))
             self.processes.stop(BINDS)
         save(self.processes.env_file, settings)
