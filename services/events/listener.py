@@ -1,0 +1,145 @@
+"""One switch's event stream, read as fast as it comes.
+
+It reads `event json` frames itself: this is the product's hot path, and python-esl takes five
+times as long over it. Whatever looks wrong in the stream ends the link: FreeSWITCH may cut a frame
+in the middle and go on, and then nothing after it means anything.
+"""
+
+import json
+import threading
+import time
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import orjson
+import structlog
+import tenacity
+
+from shared.switch.address import SwitchAddress
+from shared.switch.frames import BadFrame, Frame, FrameReader
+from shared.switch.handshake import SwitchAway, connect
+
+_CONNECT_SECONDS = 3.0
+_CHUNK = 1 << 18
+_BEAT_SECONDS = 20.0  # FreeSWITCH's own default; two missed and the link is taken as dead
+_SILENCE_SECONDS = 2 * _BEAT_SECONDS + 5
+_BACKOFF = tenacity.wait_exponential_jitter(initial=0.2, max=3, jitter=0.2)
+
+log = structlog.get_logger(__name__)
+
+
+class LinkLost(Exception):
+    """The link is over; nothing that the switch says until the next one is heard."""
+
+
+class Listener:
+    """Hears one switch for as long as it is not stopped, on one link after the other."""
+
+    def __init__(
+        self,
+        address: SwitchAddress,
+        subscription: tuple[str, ...],
+        *,
+        on_event: Callable[[Mapping[str, Any]], None],
+        on_up: Callable[[], None],
+        on_down: Callable[[str], None],
+    ) -> None:
+        self._address = address
+        self._subscription = subscription
+        self._on_event = on_event
+        self._on_up = on_up
+        self._on_down = on_down
+        self._up = threading.Event()
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._run, name=f"listen-{address.name}")
+
+    @property
+    def name(self) -> str:
+        """The switch's name."""
+        return self._address.name
+
+    @property
+    def up(self) -> bool:
+        """Whether the switch is heard now."""
+        return self._up.is_set()
+
+    def start(self) -> None:
+        """Begin to listen; return at once."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Hear no more."""
+        self._stopping.set()
+        self._thread.join(timeout=5)
+
+    def _run(self) -> None:
+        listening = tenacity.Retrying(
+            retry=tenacity.retry_if_exception_type((SwitchAway, LinkLost)),
+            wait=_BACKOFF,
+            sleep=tenacity.sleep_using_event(self._stopping),
+            stop=tenacity.stop_when_event_set(self._stopping),
+            before_sleep=self._tell_away,
+            retry_error_callback=lambda _: None,
+        )
+        while not self._stopping.is_set():
+            listening(self._listen)
+
+    def _tell_away(self, state: tenacity.RetryCallState) -> None:
+        if state.attempt_number == 1 and state.outcome is not None:
+            log.warning("switch is not heard", error=str(state.outcome.exception()))
+
+    def _listen(self) -> None:
+        """Live through one link. A link that stood ends well, so that the next try is at once."""
+        with connect(self._address, timeout=_CONNECT_SECONDS) as link:
+            frames = FrameReader()
+            link.settimeout(0.5)
+            link.sendall(f"event json {' '.join(self._subscription)}\n\n".encode())
+            try:
+                self._receive(link.recv, frames)
+            except (LinkLost, BadFrame, OSError) as error:
+                if not self.up:
+                    raise LinkLost(f"{self._address.name}: {error}") from error
+                self._up.clear()
+                log.warning("switch link down", switch=self._address.name, error=str(error))
+                self._on_down(str(error))
+
+    def _receive(self, receive: Callable[[int], bytes], frames: FrameReader) -> None:
+        heard = time.monotonic()
+        while not self._stopping.is_set():
+            try:
+                data = receive(_CHUNK)
+            except TimeoutError:
+                if time.monotonic() - heard > _SILENCE_SECONDS:
+                    raise LinkLost(f"silent for {_SILENCE_SECONDS:.0f} s") from None
+                continue
+            if not data:
+                raise LinkLost("the switch closed the link")
+            heard = time.monotonic()
+            for frame in frames.feed(data):
+                self._take(frame)
+
+    def _take(self, frame: Frame) -> None:
+        if frame.kind == "text/event-json":
+            self._on_event(_decode(frame.body))
+        elif frame.kind == "command/reply":
+            if not frame.reply.startswith("+OK"):
+                raise LinkLost(f"it refused our subscription: {frame.reply}")
+            self._up.set()
+            log.info("switch link up", switch=self._address.name)
+            self._on_up()
+        elif frame.kind == "text/disconnect-notice":
+            raise LinkLost(frame.body.decode("utf-8", "replace").strip().partition("\n")[0])
+
+
+def _decode(body: bytes) -> dict[str, Any]:
+    """Return the event. A phone may put bytes that are no UTF-8 into it: those are replaced."""
+    try:
+        event = orjson.loads(body)
+    except orjson.JSONDecodeError:
+        try:
+            event = json.loads(body.decode("utf-8", "replace"), strict=False)
+        except ValueError:
+            raise BadFrame(f"not JSON: {body[:60]!r}") from None
+    if not isinstance(event, dict):
+        raise BadFrame(f"no event: {body[:60]!r}")
+    return event

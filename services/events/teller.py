@@ -1,0 +1,82 @@
+"""One switch, heard and told: its events go in, business events go to the broker.
+
+The reader never waits for the broker: what is told is handed over and confirmed in its own time.
+"""
+
+import time
+from collections.abc import Callable, Iterable, Mapping
+from concurrent.futures import Future
+from functools import partial
+from typing import Any
+
+import structlog
+from prometheus_client import Counter
+
+from services.events.life import SwitchLife
+from shared.broker import topology
+from shared.broker.message import Message
+from shared.messages.events import CONTENT_TYPE, Event
+
+_TOLD = Counter("voice_events_told", "Business events given to the broker", ["type"])
+_HEARD = Counter("voice_events_heard", "Events heard from a switch", ["switch"])
+
+log = structlog.get_logger(__name__)
+
+
+class Teller:
+    """Speaks for one switch."""
+
+    def __init__(self, switch: str, publish: Callable[[Message], "Future[None]"]) -> None:
+        self._switch = switch
+        self._publish = publish
+        self._life = SwitchLife(switch)
+        self._heard = _HEARD.labels(switch)
+
+    def hear(self, headers: Mapping[str, Any]) -> None:
+        """Tell what an event of the switch means."""
+        self._heard.inc()
+        self._tell(self._life.observe(headers))
+
+    def switch_up(self) -> None:
+        """Tell that the switch is heard again."""
+        self._tell([self._link_event("switch.up")])
+
+    def switch_down(self, reason: str) -> None:
+        """Tell that the switch is not heard any more."""
+        self._tell([self._link_event("switch.down", reason=reason)])
+
+    def _link_event(self, kind: str, **data: Any) -> Event:
+        at = time.time_ns() // 1000
+        return Event(
+            type=kind,
+            source=f"/switch/{self._switch}",
+            subject=self._switch,
+            at=at,
+            fact=str(at),
+            data={"switch": self._switch, **data},
+        )
+
+    def _tell(self, events: Iterable[Event]) -> None:
+        for event in events:
+            _TOLD.labels(event.type).inc()
+            self._send(
+                Message(
+                    exchange=topology.EVENTS,
+                    routing_key=event.type,
+                    body=event.encode(),
+                    type=event.type,
+                    message_id=str(event.id),
+                    content_type=CONTENT_TYPE,
+                    correlation_id=event.subject,
+                )
+            )
+
+    def _send(self, message: Message) -> None:
+        self._publish(message).add_done_callback(partial(self._sent, message))
+
+    def _sent(self, message: Message, confirmed: "Future[None]") -> None:
+        # The broker keeps what it could not take while it is away; this is a broker that is there
+        # and says no (a queue without its leader, say). It is asked until it says yes.
+        if error := confirmed.exception():
+            log.warning("event not taken; sending again", type=message.type, error=str(error))
+            self._send(message)

@@ -1,0 +1,64 @@
+"""`/healthz`, `/readyz` and `/metrics`, alike in every service."""
+
+import threading
+from collections.abc import Callable, Mapping
+
+from flask import Blueprint, Flask, Response
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from werkzeug.serving import WSGIRequestHandler, make_server
+
+Check = Callable[[], bool]
+
+
+def blueprint(checks: Mapping[str, Check]) -> Blueprint:
+    """Return the three routes. The process is ready when every check holds."""
+    routes = Blueprint("health", __name__)
+
+    @routes.get("/healthz")
+    def healthz() -> dict[str, str]:
+        return {"status": "alive"}
+
+    @routes.get("/readyz")
+    def readyz() -> tuple[dict[str, object], int]:
+        results = {name: check() for name, check in checks.items()}
+        ready = all(results.values())
+        return {"status": "ready" if ready else "waiting", "checks": results}, 200 if ready else 503
+
+    @routes.get("/metrics")
+    def metrics() -> Response:
+        return Response(generate_latest(), content_type=CONTENT_TYPE_LATEST)
+
+    return routes
+
+
+def serve(bind: str, checks: Mapping[str, Check]) -> Callable[[], None]:
+    """Answer on `host:port` in the background, for services with no HTTP of their own.
+
+    Return what ends it.
+    """
+    app = Flask(__name__)
+    app.register_blueprint(blueprint(checks))
+    host, port = split_bind(bind)
+    server = make_server(host, port, app, threaded=True, request_handler=_Quiet)
+    thread = threading.Thread(target=server.serve_forever, name="health", daemon=True)
+    thread.start()
+
+    def stop() -> None:
+        server.shutdown()
+        server.server_close()
+        thread.join(timeout=2)
+
+    return stop
+
+
+def split_bind(bind: str) -> tuple[str, int]:
+    """Return host and port of a `host:port` setting."""
+    host, _, port = bind.rpartition(":")
+    return host.strip("[]"), int(port)
+
+
+class _Quiet(WSGIRequestHandler):
+    """Probes come every few seconds; they are no news."""
+
+    def log_request(self, *_: object) -> None:
+        pass
