@@ -122,7 +122,7 @@ class Rabbit(Server):
 
     def _stop_epmd(self) -> None:
         """End the port mapper that Erlang started for us; it refuses while a node uses it."""
-        if not (self.directory / "instance.json").exists():
+        if not self.was_made():
             return
         port = self.chosen["epmd_port"]
 

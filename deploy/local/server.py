@@ -28,6 +28,7 @@ class Server(ABC):
         self.directory = directory.absolute()
         self.durable = durable
         self.log_file = self.directory / "log"
+        self._memory = self.directory / "instance.json"
         self.daemon = Daemon(self.title, pid_file=self.directory / "pid", log=self.log_file)
 
     @property
@@ -56,6 +57,10 @@ class Server(ABC):
         """Tell whether the server's process lives."""
         return self.daemon.is_running()
 
+    def was_made(self) -> bool:
+        """Tell whether the server was ever started, and so has an address."""
+        return self._memory.exists()
+
     def remove(self) -> None:
         """Stop the server and delete its data."""
         self.stop()
@@ -83,7 +88,7 @@ class Server(ABC):
     @property
     def chosen(self) -> dict[str, str]:
         """What was chosen at the first start."""
-        chosen: dict[str, str] = json.loads((self.directory / "instance.json").read_text())
+        chosen: dict[str, str] = json.loads(self._memory.read_text())
         return chosen
 
     @abstractmethod
@@ -96,9 +101,8 @@ class Server(ABC):
 
     def _choose(self) -> None:
         """Choose what is not chosen yet, and another port where somebody took ours meanwhile."""
-        file = self.directory / "instance.json"
-        chosen = self.chosen if file.exists() else {"password": secrets.token_hex(16)}
+        chosen = self.chosen if self.was_made() else {"password": secrets.token_hex(16)}
         for name in self.port_names:
             if name not in chosen or not is_free(int(chosen[name])):
                 chosen[name] = str(free_port())
-        write_private(file, json.dumps(chosen))
+        write_private(self._memory, json.dumps(chosen))

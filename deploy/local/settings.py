@@ -101,15 +101,13 @@ def load(path: Path) -> Settings:
 
 def save(path: Path, settings: Settings) -> None:
     """Write an env file that honcho and a shell read alike, for its owner's eyes only."""
-    lines = [f"{name}={shlex.quote(value)}\n" for name, value in sorted(settings.items())]
-    text = "".join(lines)
-    kept = honcho_environ.parse(text)
     for name, value in settings.items():
-        # honcho reads \n and \t as control characters, and a file has one line per setting.
-        if kept.get(name) != value:
+        # A file has one line per setting, in which honcho reads \n and \t as control characters.
+        if not value.isprintable() or r"\n" in value or r"\t" in value:
             raise LocalError(
-                f"{name} has a line break or a \\n or \\t in it: no env file can hold it"
+                f"{name} has a control character, \\n or \\t in it: no env file can hold it"
             )
+    text = "".join(f"{name}={shlex.quote(value)}\n" for name, value in sorted(settings.items()))
     write_private(path, text)
 
 

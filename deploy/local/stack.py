@@ -42,11 +42,13 @@ class Part:
 class Stack:
     """Two servers, the services and the simulated switch, remembered in a directory."""
 
-    def __init__(self, directory: Path, environment: Mapping[str, str]) -> None:
+    def __init__(
+        self, directory: Path, environment: Mapping[str, str], procfile: Path = ROOT / "Procfile"
+    ) -> None:
         self.directory = directory
         self.own = own_settings(environment)
         self.env_file = directory / "env"
-        self.processes = Processes(directory)
+        self.processes = Processes(directory, procfile)
         self._servers: dict[str, Server] = {
             "VOICE_AMQP_URL": Rabbit(directory / "rabbitmq"),
             "VOICE_DATABASE_URL": Postgres(directory / "postgresql"),
@@ -103,9 +105,9 @@ class Stack:
         settings = self.settings
         parts = []
         for name, server in self._servers.items():
-            up = server.is_running()
-            if up and settings.get(name, server.url) != server.url:
+            if settings and not (server.was_made() and settings[name] == server.url):
                 continue  # The caller's own server is used instead.
+            up = server.is_running()
             where = f"{LOOPBACK}:{server.port}" if up else ""
             parts.append(Part(server.title, None if up else "does not run", where))
         running = self.processes.running()

@@ -1,0 +1,1 @@
+"""Promises of what puts the product on one machine."""
