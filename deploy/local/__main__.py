@@ -1,8 +1,10 @@
 """`python -m deploy.local up|down|status|demo|migrate|forget`, what make calls."""
 
 import argparse
+import io
 import logging
 import os
+import signal
 import sys
 
 from deploy.local.daemon import LocalError
@@ -20,10 +22,13 @@ def main() -> int:
     commands |= {"migrate": _migrate, "forget": _forget}
     parser.add_argument("command", choices=commands)
     chosen = parser.parse_args().command
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(line_buffering=True)  # Progress is for now, not for the end.
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stdout)
     # Its complaints about a server that is still starting are no news.
     logging.getLogger("pika").setLevel(logging.CRITICAL)
-    logging.getLogger("alembic").setLevel(logging.WARNING)
+    # Told to end, stop what was started all the same.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     try:
         return commands[chosen](Stack(ROOT / ".local", os.environ))
     except LocalError as error:
@@ -60,7 +65,10 @@ def _show(stack: Stack) -> bool:
 
 
 def _migrate(stack: Stack) -> int:
-    migrate(stack.own.get("VOICE_DATABASE_URL") or stack.start_database())
+    own = stack.own.get("VOICE_DATABASE_URL")
+    migrate(own or stack.start_database())
+    where = "of VOICE_DATABASE_URL" if own else "of the local PostgreSQL, which keeps running,"
+    print(f"The tables {where} are up to date.")
     return 0
 
 
