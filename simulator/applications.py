@@ -116,6 +116,8 @@ class Applications:
         if caller.up:
             self._switch.call_state(caller, "ACTIVE")
         name, number = profile.callee_id_name, profile.callee_id_number
+        if not profile.times.progress_media:
+            caller.set_all(leg_variables.NO_OTHER_MEDIA)
         caller.set_all(leg_variables.at_bridge(callee.uuid, name, number))
 
     async def _talk(self, caller: Leg, callee: Leg) -> None:

@@ -114,6 +114,8 @@ class Directory:
             contact = f"sofia/internal/{extension}@127.0.0.1:16061"
             return User(extension, domain, {"dial-string": contact})
         fields = {**fields, "key": "id", "user": extension, "domain": domain}
+        if origin is _SIP_AUTH:
+            fields["ip"] = "127.0.0.1"
         body = form(self._stamps, origin, domain, fields)
         try:
             status, answer = await post(self._sender, self._url, body, _TIMEOUT_SECONDS)

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 # Texts of SDP, of no use without media; everything else that the recordings show is set.
 LEFT_OUT = frozenset({"rtp_local_sdp_str", "switch_r_sdp", "switch_m_sdp"})
 
-_FLOWS = {"video_media_flow": "inactive", "text_media_flow": "inactive"}
+# Media of the kinds that nobody offered, settled when the partner answers without early media.
+NO_OTHER_MEDIA = {"video_media_flow": "inactive", "text_media_flow": "inactive"}
 _MEDIA = {
     "remote_video_media_flow": "inactive",
     "remote_text_media_flow": "inactive",
@@ -158,7 +159,6 @@ def at_bridge(callee: str, callee_name: str, callee_number: str) -> dict[str, st
     """Give what the dialling leg carries when the dialled one was answered."""
     return {
         "originated_legs": f"{callee};{callee_name};{callee_number}",
-        **_FLOWS,
         "originate_disposition": "SUCCESS",
         "DIALSTATUS": "SUCCESS",
         "originate_causes": f"{callee};NONE",

@@ -1,0 +1,183 @@
+"""The simulator against the recordings of a real switch; or, on demand, a real switch.
+
+With VOICE_CONTRACT_SWITCH=esl://:password@host:port, VOICE_CONTRACT_AGENT and
+VOICE_CONTRACT_CUSTOMER_<OUTCOME> (ANSWERS, BUSY, REJECTS, NO_ANSWER, NOT_FOUND, HANGS_UP,
+EARLY_MEDIA, NOT_REGISTERED) the same comparisons are run against a real one.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import parse_qsl, urlsplit
+
+import pytest
+
+from simulator.running import RunningSimulator
+from simulator.settings import Settings
+from tests.simulator.esl_client import EslClient
+from tests.simulator.http_side import HttpSide, Post
+from tests.simulator.recordings import (
+    by_leg,
+    differences,
+    flat,
+    load_events,
+    load_posts,
+    names,
+)
+from tests.simulator.scenarios import SCENARIOS, Scenario
+
+_REAL = os.environ.get("VOICE_CONTRACT_SWITCH")
+
+# Two threads of a real switch race for these: A's takes B out of the call while B reports.
+_RACING = {
+    "Channel-Call-UUID",
+    "variable_call_uuid",
+    "variable_bridge_hangup_cause",
+    "call_uuid",
+}
+
+
+@dataclass
+class Made:
+    """A call that was made as a recorded one: its events and its CDRs."""
+
+    scenario: Scenario
+    events: list[dict[str, Any]]
+    posts: list[Post]
+
+
+@pytest.fixture(scope="module", params=SCENARIOS, ids=lambda one: one.folder.split("_")[0])
+def made(request: pytest.FixtureRequest) -> Iterator[Made]:
+    scenario: Scenario = request.param
+    if _REAL:
+        yield _on_real_switch(scenario)
+        return
+    with HttpSide() as http:
+        settings = Settings(
+            password="x",
+            port=0,
+            ring_seconds=0.02,
+            answer_seconds=0.02,
+            talk_seconds=scenario.talk_seconds,
+            directory_url=http.url("/directory"),
+            cdr_url=http.url("/cdr"),
+        )
+        if scenario.folder.startswith("s04"):
+            http.answer = lambda _: (200, _user_1404())
+        with RunningSimulator(settings) as running, EslClient(running.port) as client:
+            if scenario.folder.startswith("s14"):
+                client.command("event json ALL")
+                assert client.api("simulator register 1001") == "+OK\n"
+            yield Made(scenario, _dial(client, scenario, *_dialled(scenario)), http.posts)
+
+
+def _user_1404() -> str:
+    return HttpSide().answer(Post("", {}, ""))[1].replace("1001", "1404")
+
+
+def _dialled(scenario: Scenario) -> tuple[str, str]:
+    return scenario.agent, scenario.customer
+
+
+def _on_real_switch(scenario: Scenario) -> Made:
+    strings = scenario.real_dial_strings()
+    if strings is None:
+        pytest.skip(f"no dial strings for {scenario.outcome} in VOICE_CONTRACT_*")
+    url = urlsplit(_REAL or "")
+    with EslClient(url.port or 8021, url.password, url.hostname or "") as client:
+        return Made(scenario, _dial(client, scenario, *strings), [])
+
+
+def _dial(client: EslClient, scenario: Scenario, agent: str, customer: str) -> list[dict[str, Any]]:
+    client.command("event json ALL")
+    command = scenario.originate(agent, customer)
+    client.send(f"bgapi {command}\nJob-UUID: {scenario.call_id}")
+    if scenario.killed:
+        # The second CALL_UPDATE after the bridge is the last event before people talk.
+        client.wait_for_event("CHANNEL_BRIDGE")
+        client.wait_for(
+            lambda event: (
+                event["Event-Name"] == "CALL_UPDATE"
+                and event.get("Bridged-To") == scenario.second_id
+            )
+        )
+        client.api(f"uuid_kill {scenario.call_id}")
+    client.wait_for_job(scenario.call_id)
+    recorded = by_leg(load_events(scenario.folder))
+    for leg in filter(None, recorded):
+        client.wait_for_end(leg)
+    texts = [json.dumps(event, separators=(",", ":")) for event in client.events]
+    for said, recorded_text in scenario.spoken.items():
+        texts = [text.replace(said, recorded_text) for text in texts]
+    return [json.loads(text) for text in texts]
+
+
+def test_each_leg_has_the_recorded_events_in_order(made: Made) -> None:
+    """The events of each leg, and those of none, are the recorded ones in the recorded order."""
+    recorded, seen = by_leg(load_events(made.scenario.folder)), by_leg(made.events)
+    assert {leg: names(events) for leg, events in seen.items()} == {
+        leg: names(events) for leg, events in recorded.items()
+    }
+
+
+def test_each_event_has_the_recorded_headers(made: Made) -> None:
+    """Every event has the headers of its recorded twin, and their values where they can be."""
+    recorded, seen = by_leg(load_events(made.scenario.folder)), by_leg(made.events)
+    found = []
+    for leg, events in recorded.items():
+        for twin, event in zip(events, seen[leg], strict=True):
+            found += [
+                f"{leg[:8]} {event['Event-Name']} {event.get('Channel-State', '')}: {difference}"
+                for difference in differences(twin, event)
+                if difference.split(" ")[0] not in _RACING
+            ]
+    assert found == []
+
+
+def test_the_job_ends_with_the_recorded_text(made: Made) -> None:
+    """BACKGROUND_JOB carries the recorded output."""
+    recorded = [e["_body"] for e in load_events(made.scenario.folder) if "Job-UUID" in e]
+    assert [event["_body"] for event in made.events if "Job-UUID" in event] == recorded
+
+
+def test_each_leg_posts_the_recorded_cdr(made: Made) -> None:
+    """The CDR of each leg has the recorded keys in order, names, and values where they can be."""
+    if _REAL:
+        pytest.skip("a real switch posts its CDRs elsewhere")
+    twins = {post["path"]: post for post in load_posts(made.scenario.folder, "cdr")}
+    posts = {post.path: post for post in made.posts if post.path.startswith("/cdr")}
+    assert posts.keys() == twins.keys()
+    for path, post in posts.items():
+        text = post.body
+        for said, recorded_text in made.scenario.spoken.items():
+            text = text.replace(said.replace("=", "%3D"), recorded_text.replace("=", "%3D"))
+            text = text.replace(said, recorded_text)
+        recorded, seen = json.loads(twins[path]["body"]), json.loads(text)
+        assert list(seen) == list(recorded)
+        found = differences(flat(recorded), flat(seen))
+        assert [one for one in found if one.split(" ")[0] not in _RACING] == []
+        assert _header_names(post.headers) == _header_names(twins[path]["headers"])
+        assert post.headers["User-Agent"] == twins[path]["headers"]["User-Agent"]
+        assert post.headers["Content-Type"] == twins[path]["headers"]["Content-Type"]
+
+
+def test_the_directory_is_asked_with_the_recorded_forms(made: Made) -> None:
+    """Every lookup posts the fields of the recorded one, in their order."""
+    if _REAL:
+        pytest.skip("a real switch asks elsewhere")
+    recorded = load_posts(made.scenario.folder, "directory")
+    posts = [post for post in made.posts if post.path == "/directory"]
+    assert len(posts) == len(recorded)
+    for twin, post in zip(recorded, posts, strict=True):
+        assert [n for n, _ in parse_qsl(post.body)] == [n for n, _ in parse_qsl(twin["body"])]
+        assert post.body.partition("&Event-Name")[0] == twin["body"].partition("&Event-Name")[0]
+        assert _header_names(post.headers) == _header_names(twin["headers"])
+
+
+def _header_names(headers: dict[str, str]) -> set[str]:
+    # The recorder made host names neutral by leaving them out.
+    return set(headers) - {"Host", "Authorization"}
