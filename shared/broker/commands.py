@@ -10,6 +10,7 @@ import structlog
 from shared.broker import topology
 from shared.broker.connection import Broker
 from shared.broker.message import Delivery, Message
+from shared.dependency import DependencyAway
 from shared.messages import replies
 from shared.messages.commands import Command, NotACommand, Ordered, Owner, parse
 from shared.messages.replies import Refused
@@ -20,10 +21,6 @@ _TRIES = 3
 Handler = Callable[[Ordered], Mapping[str, Any]]
 
 log = structlog.get_logger(__name__)
-
-
-class DependencyAway(Exception):
-    """Something that the command needs is away. It was not carried out and may be later."""
 
 
 class CommandConsumer:

@@ -1,7 +1,24 @@
 """An engine from the URL that people have."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 from sqlalchemy import Engine, create_engine, make_url, text
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import (
+    DBAPIError,
+    InterfaceError,
+    OperationalError,
+    SQLAlchemyError,
+)
+from sqlalchemy.exc import (
+    TimeoutError as PoolTimeout,
+)
+
+from shared.dependency import DependencyAway
+
+# Two states of a database that is there but of no use yet: the tables are still to be made, and a
+# replica that is not the primary (PostgreSQL, appendix A: error codes).
+_NOT_READY = {"42P01", "25006"}
 
 
 def normalise(url: str) -> str:
@@ -36,3 +53,16 @@ def is_reachable(engine: Engine) -> bool:
     except SQLAlchemyError:
         return False
     return True
+
+
+@contextmanager
+def reaching() -> Iterator[None]:
+    """Raise `DependencyAway` where the database cannot do its work now, whatever the reason."""
+    try:
+        yield
+    except (OperationalError, InterfaceError, PoolTimeout) as error:
+        raise DependencyAway("the database is away") from error
+    except DBAPIError as error:
+        if getattr(error.orig, "pgcode", None) in _NOT_READY:
+            raise DependencyAway("the database is not ready: run `make migrate`") from error
+        raise

@@ -1,0 +1,76 @@
+"""How a click-to-call is dialled. Pure: a command in, the arguments of `originate` out."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from uuid import UUID
+
+from shared.messages.commands import OriginateCall
+from shared.messages.replies import Refused
+from shared.switch import dial_string
+from shared.telephony.identity import customer_leg_id
+from shared.telephony.words import Direction, Role
+
+
+@dataclass(frozen=True, slots=True)
+class Dialling:
+    """What the settings say about dialling."""
+
+    agent_dial: str
+    domain: str
+    trunks: Mapping[str, str]
+    agent_ring_seconds: int
+    customer_ring_seconds: int
+
+
+def click_to_call(call_id: UUID, command: OriginateCall, dialling: Dialling) -> str:
+    """Return the arguments of `originate` that ring the agent first, then the customer.
+
+    Both legs carry the call's ids. The agent's phone shows the customer's number, the customer's
+    the caller id of the command; without one the trunk decides. Raise `Refused` where the command
+    names a trunk that is not there.
+    """
+    tags = {
+        "call_id": call_id,
+        "crm_uuid": command.crm_uuid,
+        "product_code": command.product_code,
+        "call_direction": Direction.CLICK_TO_CALL,
+        "agent_extension": command.extension,
+        "customer_number": command.customer_number,
+    }
+    agent = dial_string.leg(
+        dial_string.fill(dialling.agent_dial, extension=command.extension, domain=dialling.domain),
+        {
+            **tags,
+            "leg_role": Role.AGENT,
+            "origination_uuid": call_id,
+            "origination_caller_id_number": command.customer_number,
+            # Only a phone that was picked up is an agent; early media is none.
+            "ignore_early_media": "true",
+            "originate_timeout": dialling.agent_ring_seconds,
+        },
+    )
+    caller_id = {"origination_caller_id_number": command.caller_id} if command.caller_id else {}
+    customer = dial_string.leg(
+        dial_string.fill(_trunk(command.trunk, dialling.trunks), number=command.customer_number),
+        {
+            **tags,
+            "leg_role": Role.CUSTOMER,
+            "origination_uuid": customer_leg_id(call_id),
+            **caller_id,
+            "leg_timeout": dialling.customer_ring_seconds,
+        },
+    )
+    return dial_string.bridge(agent, customer)
+
+
+def trunk_name(template: str) -> str:
+    """Return the name by which a command asks for a trunk: what stands before its number."""
+    return template.partition("{number}")[0].rstrip("/").rpartition("/")[2]
+
+
+def _trunk(name: str | None, trunks: Mapping[str, str]) -> str:
+    if name is None:
+        return next(iter(trunks.values()))
+    if name not in trunks:
+        raise Refused("unknown_trunk", f"no trunk {name!r}; there are {', '.join(trunks)}")
+    return trunks[name]

@@ -1,0 +1,32 @@
+"""Which user a request of mod_xml_curl is about. Pure."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Lookup:
+    """A question of the switch's: this user of this domain, or the domain alone."""
+
+    domain: str
+    extension: str | None
+
+
+def read(form: Mapping[str, str]) -> Lookup | None:
+    """Return what a request asks of the directory; None for what we do not serve.
+
+    `key_value` is the domain that the switch will compare the answer with; the `domain` field may
+    be another name for it. The fields may come in any order.
+    """
+    if form.get("section") != "directory" or form.get("tag_name") != "domain":
+        return None
+    domain = form.get("key_value", "").lower()
+    if form.get("key_name") != "name" or not domain:
+        return None
+    if form.get("purpose"):
+        # Gateways and access lists: a domain that has none.
+        return Lookup(domain, None)
+    key, user = form.get("key", "id"), form.get("user")
+    if user and key != "id":
+        return None
+    return Lookup(domain, user or None)

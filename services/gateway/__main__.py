@@ -1,0 +1,62 @@
+"""The gateway process: `python -m services.gateway`."""
+
+import sys
+from collections.abc import Callable
+from functools import partial
+
+from flask import Flask
+
+from services.gateway.app import Dependencies, create_app
+from services.gateway.auth import Tokens
+from services.gateway.cipher import NumberCipher
+from services.gateway.commands import CommandBus
+from services.gateway.settings import GatewaySettings
+from services.gateway.store import Store
+from shared import health, logs
+from shared.broker.connection import Broker
+from shared.database.engine import is_reachable, open_engine
+from shared.settings import load
+from shared.web import WebServer
+
+
+def main() -> None:
+    """Serve until told to stop."""
+    settings = load(GatewaySettings)
+    logs.configure("gateway")
+    try:
+        cipher = NumberCipher(
+            settings.aes_key.get_secret_value(), settings.aes_iv.get_secret_value()
+        )
+    except ValueError as error:
+        sys.exit(str(error))
+    WebServer(settings.gateway_bind, partial(build, settings, cipher), threads=64).run()
+
+
+def build(settings: GatewaySettings, cipher: NumberCipher) -> tuple[Flask, Callable[[], None]]:
+    """Connect, and return the app with what ends its connections."""
+    broker = Broker(
+        settings.amqp_url.get_secret_value(),
+        name="gateway",
+        journal_days=settings.events_keep_days,
+    )
+    broker.start()
+    engine = open_engine(settings.database_url.get_secret_value(), connections=16)
+    checks = {
+        "broker": lambda: broker.connected,
+        "database": lambda: is_reachable(engine),
+    }
+    app = create_app(
+        Dependencies(
+            tokens=Tokens(settings.token.get_secret_value()),
+            bus=CommandBus(broker),
+            cipher=cipher,
+            store=Store(engine),
+            domain=settings.domain,
+            health=health.blueprint(checks),
+        )
+    )
+    return app, broker.stop
+
+
+if __name__ == "__main__":
+    main()

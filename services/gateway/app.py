@@ -1,0 +1,94 @@
+"""The Flask app, made of what it is given: it connects to nothing itself."""
+
+from dataclasses import dataclass
+from http import HTTPStatus
+
+import structlog
+from flask import Blueprint, Request, Response, redirect, request
+from flask.typing import ResponseReturnValue
+from flask_openapi import Info, OpenAPI
+from werkzeug.exceptions import HTTPException
+
+from services.gateway.auth import Tokens
+from services.gateway.cipher import NumberCipher
+from services.gateway.commands import CommandBus
+from services.gateway.problems import UNSERVED, Problem, invalid, problem, unserved
+from services.gateway.routes import calls, cdrs, users, web
+from services.gateway.store import Store
+
+_LONGEST_BODY = 64 * 1024
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Dependencies:
+    """What the app works with."""
+
+    tokens: Tokens
+    bus: CommandBus
+    cipher: NumberCipher
+    store: Store
+    domain: str
+    health: Blueprint
+
+
+class _JsonRequest(Request):
+    """CRMs forget the content type; every body that comes here is JSON or wrong."""
+
+    @property
+    def is_json(self) -> bool:
+        return True
+
+
+def create_app(given: Dependencies) -> OpenAPI:
+    """Return the gateway's app."""
+    app = OpenAPI(
+        "voice-api",
+        info=Info(title="voice-api", version="1"),
+        security_schemes={"token": {"type": "http", "scheme": "bearer"}},
+        validation_error_status=HTTPStatus.BAD_REQUEST,
+        validation_error_model=Problem,
+        validation_error_callback=invalid,
+        doc_prefix="/docs",
+    )
+    app.openapi_version = "3.1.0"
+    app.request_class = _JsonRequest
+    app.config["MAX_CONTENT_LENGTH"] = _LONGEST_BODY
+    app.register_blueprint(given.health)
+    app.register_api(web.blueprint(given.tokens, given.bus, given.cipher))
+    for routes in (
+        calls.blueprint(given.bus, given.store),
+        cdrs.blueprint(given.store),
+        users.blueprint(given.bus, given.store, given.domain),
+    ):
+        routes.abp_security = [{"token": []}]
+        app.register_api(routes)
+    app.add_url_rule("/openapi.json", view_func=lambda: app.api_doc, endpoint="openapi-document")
+    app.add_url_rule("/docs", view_func=lambda: redirect("/docs/swagger"), endpoint="docs")
+    app.before_request(lambda: _authenticate(given.tokens))
+    app.register_error_handler(HTTPException, _http_error)
+    app.register_error_handler(Exception, _fault)
+    for kind in UNSERVED:
+        app.register_error_handler(kind, unserved)
+    return app
+
+
+def _authenticate(tokens: Tokens) -> Response | None:
+    if not request.path.startswith("/v1/"):
+        return None
+    scheme, _, token = request.headers.get("Authorization", "").partition(" ")
+    if scheme.lower() == "bearer" and tokens.accept(token.strip()):
+        return None
+    return problem(HTTPStatus.UNAUTHORIZED, "Authorization: needs `Bearer` and a right token")
+
+
+def _http_error(error: HTTPException) -> ResponseReturnValue:
+    if error.response is not None:
+        return error.response  # made by us, or a redirection
+    return problem(error.code or 500, error.description or error.name)
+
+
+def _fault(error: Exception) -> ResponseReturnValue:
+    log.exception("request failed", path=request.path, error=type(error).__name__)
+    return problem(HTTPStatus.INTERNAL_SERVER_ERROR, "a fault of ours; the log says more")

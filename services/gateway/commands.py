@@ -1,0 +1,70 @@
+"""The gateway's way to the services that do something."""
+
+from typing import Any
+from uuid import UUID, uuid4
+
+from shared.broker import topology
+from shared.broker.connection import Broker
+from shared.broker.message import BrokerAway, Message
+from shared.messages import replies
+from shared.messages.commands import Command
+
+_REPLY_TO = "amq.rabbitmq.reply-to"
+_CONFIRM_SECONDS = 4.0
+_ANSWER_SECONDS = 4.7
+_EXPIRY_MS = 4000  # whoever would take it later would work for a client that has gone
+
+
+class NoAnswer(Exception):
+    """Nobody answered in time; the command may still be carried out."""
+
+
+class CommandBus:
+    """Sends commands, with or without waiting for what becomes of them."""
+
+    def __init__(self, broker: Broker) -> None:
+        self._broker = broker
+
+    def send(self, command: Command, command_id: UUID) -> None:
+        """Return when the command is safe with the broker; raise `BrokerAway` where it is not."""
+        if not self._broker.connected:
+            raise BrokerAway("no connection to the broker")
+        confirmed = self._broker.publish(
+            Message(
+                exchange=topology.COMMANDS,
+                routing_key=command.NAME,
+                body=command.encode(),
+                type=command.NAME,
+                message_id=str(command_id),
+            )
+        )
+        try:
+            confirmed.result(_CONFIRM_SECONDS)
+        except TimeoutError:
+            confirmed.cancel()
+            raise BrokerAway("the broker did not confirm in time") from None
+
+    def ask(self, command: Command, command_id: UUID) -> dict[str, Any]:
+        """Return what the service that carries the command out answers.
+
+        Raise `Refused` where it says no, `BrokerAway` and `NoAnswer` where it says nothing.
+        """
+        correlation_id = str(uuid4())
+        reply = self._broker.request(
+            Message(
+                exchange=topology.COMMANDS,
+                routing_key=command.NAME,
+                body=command.encode(),
+                type=command.NAME,
+                message_id=str(command_id),
+                correlation_id=correlation_id,
+                reply_to=_REPLY_TO,
+                expires_ms=_EXPIRY_MS,
+            )
+        )
+        try:
+            return replies.read(reply.result(_ANSWER_SECONDS))
+        except TimeoutError:
+            raise NoAnswer(f"no answer to {command.NAME} in {_ANSWER_SECONDS} s") from None
+        finally:
+            self._broker.forget(correlation_id)

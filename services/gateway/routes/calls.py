@@ -1,0 +1,70 @@
+"""`/v1/calls`: place a call, see those that live, read a call's life."""
+
+from http import HTTPStatus
+
+from flask import request
+from flask.typing import ResponseReturnValue
+from flask_openapi import APIBlueprint, Tag
+
+from services.gateway import paging
+from services.gateway.commands import CommandBus
+from services.gateway.identity import command_id_of
+from services.gateway.problems import Problem, problem
+from services.gateway.schemas import (
+    AcceptedCall,
+    CallLife,
+    CallList,
+    CallMoment,
+    CallPath,
+    CallState,
+    IdempotencyHeader,
+    NewCall,
+    Page,
+)
+from services.gateway.store import Store
+from shared.messages.commands import OriginateCall
+
+
+def blueprint(bus: CommandBus, store: Store) -> APIBlueprint:
+    """Return the routes of calls."""
+    routes = APIBlueprint("calls", __name__, url_prefix="/v1/calls", abp_tags=[Tag(name="calls")])
+
+    @routes.post("", responses={"202": AcceptedCall, "409": Problem})
+    def originate(header: IdempotencyHeader, body: NewCall) -> ResponseReturnValue:
+        """Accept a click-to-call; its life is read at the returned location, or heard as events."""
+        command = OriginateCall(**body.model_dump())
+        call_id = command_id_of(request)
+        before = store.command(call_id) if header.idempotency_key else None
+        if before is not None and before.data != command.model_dump(mode="json", exclude_none=True):
+            return problem(
+                HTTPStatus.CONFLICT, "Idempotency-Key: was used for another call; take a new one"
+            )
+        if before is None:
+            bus.send(command, call_id)
+        location = f"/v1/calls/{call_id}"
+        return {"call_id": str(call_id), "location": location}, 202, {"Location": location}
+
+    @routes.get("", responses={"200": CallList})
+    def live(query: Page) -> ResponseReturnValue:
+        """List the calls that live now."""
+        after = paging.key(query.cursor, 1)
+        rows = store.live_calls(after=after[0] if after else None, limit=query.limit)
+        calls = [CallState.model_validate(row) for row in rows]
+        more = paging.cursor(calls[-1].call_id) if len(calls) == query.limit else None
+        return CallList(calls=calls, next_cursor=more).model_dump(mode="json")
+
+    @routes.get("/<call_id>", responses={"200": CallLife, "404": Problem})
+    def show(path: CallPath) -> ResponseReturnValue:
+        """Return a call's state and its timeline."""
+        row = store.call(path.call_id)
+        if row is None:
+            return problem(
+                HTTPStatus.NOT_FOUND, f"call_id: no event of {path.call_id[:64]!r} was told yet"
+            )
+        life = CallLife(
+            **CallState.model_validate(row).model_dump(),
+            timeline=[CallMoment.model_validate(event) for event in store.timeline(path.call_id)],
+        )
+        return life.model_dump(mode="json")
+
+    return routes

@@ -1,0 +1,216 @@
+"""What HTTP requests and answers hold."""
+
+from datetime import datetime
+from typing import Any
+
+from pydantic import AliasChoices, BaseModel, ConfigDict, Field
+
+from shared.messages.commands import (
+    CrmUuid,
+    Extension,
+    Number,
+    Password,
+    ProductCode,
+    SipDomain,
+    TrunkName,
+)
+
+
+class _Body(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True, populate_by_name=True)
+
+
+class ClickOnCallData(_Body):
+    """Whom to connect. The CRMs in the wild spell the extension `extensin_number`."""
+
+    crm_uuid: CrmUuid
+    extensin_number: Extension = Field(
+        validation_alias=AliasChoices("extensin_number", "extension_number")
+    )
+    customer_number: str = Field(
+        description="AES-128-CBC with PKCS#7 padding, as 32 hex digits.",
+        min_length=32,
+        max_length=32,
+    )
+    product_code: ProductCode
+
+
+class ClickOnCall(_Body):
+    """A click-to-call of the CRM contract."""
+
+    token: str = Field(max_length=32)
+    data: ClickOnCallData
+
+
+class ClickOnCallAnswer(BaseModel):
+    """The switch's own answer."""
+
+    data: str = Field(examples=["+OK Job-UUID: 1f6528d8-2c9a-449e-868b-aa197107ceac"])
+    msg: str = Field(examples=["Call OK"])
+
+
+class IdempotencyHeader(BaseModel):
+    """A write that carries the same key twice is done once."""
+
+    idempotency_key: str | None = Field(
+        default=None, alias="Idempotency-Key", min_length=1, max_length=255
+    )
+
+
+class NewCall(_Body):
+    """A click-to-call with the number in plain."""
+
+    extension: Extension
+    customer_number: Number
+    crm_uuid: CrmUuid
+    product_code: ProductCode
+    trunk: TrunkName | None = None
+    caller_id: Number | None = None
+
+
+class AcceptedCall(BaseModel):
+    """The call is going to be dialled; read its life at `location`."""
+
+    call_id: str
+    location: str
+
+
+class CallPath(BaseModel):
+    """A call by its id."""
+
+    call_id: str = Field(max_length=256)
+
+
+class CallState(BaseModel):
+    """A call as it stands."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+    call_id: str
+    state: str = Field(examples=["created", "ringing", "answered", "established", "ended"])
+    crm_uuid: str | None
+    product_code: str | None
+    direction: str | None
+    switch: str | None
+    created_at: datetime | None
+    answered_at: datetime | None
+    ended_at: datetime | None
+    outcome: str | None
+    hangup_cause: str | None
+
+
+class CallMoment(BaseModel):
+    """One event of a call's life."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+    sequence: int
+    type: str
+    at: datetime
+    data: dict[str, Any]
+
+
+class CallLife(CallState):
+    """A call and all that happened to it."""
+
+    timeline: list[CallMoment]
+
+
+class Page(BaseModel):
+    """Where a list goes on."""
+
+    cursor: str | None = Field(default=None, max_length=600)
+    limit: int = Field(default=100, ge=1, le=500)
+
+
+class CallList(BaseModel):
+    """Calls that live now."""
+
+    calls: list[CallState]
+    next_cursor: str | None
+
+
+class CdrQuery(Page):
+    """Which CDRs; at least one of the two ids."""
+
+    call_id: str | None = Field(default=None, max_length=256)
+    crm_uuid: CrmUuid | None = None
+
+
+class Cdr(BaseModel):
+    """One leg's call detail record."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+    switch: str
+    leg_id: str
+    call_id: str
+    crm_uuid: str | None
+    product_code: str | None
+    direction: str | None
+    role: str | None
+    number: str | None
+    started_at: datetime | None
+    answered_at: datetime | None
+    ended_at: datetime | None
+    ring_ms: int | None
+    talk_ms: int | None
+    hangup_cause: str | None
+    q850: int | None
+    sip_status: int | None
+
+
+class CdrList(BaseModel):
+    """CDRs, by call and leg."""
+
+    cdrs: list[Cdr]
+    next_cursor: str | None
+
+
+class NewUser(_Body):
+    """A SIP user. Without a password we make one and show it once."""
+
+    extension: Extension
+    domain: SipDomain | None = None
+    password: Password | None = None
+
+
+class UserPath(BaseModel):
+    """A user by extension."""
+
+    extension: Extension
+
+
+class UserQuery(BaseModel):
+    """The domain, where it is not the default one."""
+
+    domain: SipDomain | None = None
+
+
+class UserPage(Page, UserQuery):
+    """Which users."""
+
+
+class User(BaseModel):
+    """A SIP user."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+    extension: str
+    domain: str
+    created_at: datetime
+
+
+class CreatedUser(BaseModel):
+    """A new user. `password` is shown this once, and only where we made it."""
+
+    extension: str
+    domain: str
+    password: str | None = None
+
+
+class UserList(BaseModel):
+    """Users, by extension."""
+
+    users: list[User]
+    next_cursor: str | None

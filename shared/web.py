@@ -1,0 +1,58 @@
+"""A Flask app behind gunicorn: threads in one process, connections made after its fork.
+
+One worker on purpose: limits and caches are then true for the whole process, and more are had by
+running more processes.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+from flask import Flask
+from gunicorn.app.base import BaseApplication
+from gunicorn.glogging import Logger
+
+Build = Callable[[], tuple[Flask, Callable[[], None]]]
+
+
+class WebServer(BaseApplication):  # type: ignore[misc]
+    """Serves what `build` returns: an app, and what stops its connections."""
+
+    def __init__(self, bind: str, build: Build, *, threads: int = 32) -> None:
+        self._bind = bind
+        self._build = build
+        self._threads = threads
+        self._stop: Callable[[], None] = lambda: None
+        super().__init__()
+
+    def load_config(self) -> None:
+        """Tell gunicorn how we run."""
+        settings: dict[str, Any] = {
+            "bind": self._bind,
+            "workers": 1,
+            "worker_class": "gthread",
+            "threads": self._threads,
+            "graceful_timeout": 5,
+            "timeout": 30,
+            "keepalive": 15,
+            "backlog": 2048,
+            "logger_class": _RootLogger,
+            # Two servers of one user would share its default path.
+            "control_socket_disable": True,
+            "worker_exit": lambda _server, _worker: self._stop(),
+        }
+        for name, value in settings.items():
+            self.cfg.set(name, value)
+
+    def load(self) -> Flask:
+        """Build the app in the worker, where its threads and connections will live."""
+        app, self._stop = self._build()
+        return app
+
+
+class _RootLogger(Logger):  # type: ignore[misc]
+    """Leaves gunicorn's lines to the process's own log."""
+
+    def setup(self, _cfg: Any) -> None:
+        """Add no handlers; gunicorn calls this once at start."""
+        self.error_log.propagate = True
+        self.access_log.disabled = True
