@@ -70,7 +70,7 @@ def _list(parent: ET.Element, name: str, item: str, values: Mapping[str, str]) -
 
 def _render(document: ET.Element) -> bytes:
     ET.indent(document)
-    return ET.tostring(document, encoding="us-ascii", xml_declaration=False)
+    return bytes(ET.tostring(document, encoding="us-ascii", xml_declaration=False))
 
 
 def _safe(value: str) -> str:

@@ -1,7 +1,10 @@
 """Which user a request of mod_xml_curl is about. Pure."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+
+from shared.messages.commands import WORD
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,12 +24,17 @@ def read(form: Mapping[str, str]) -> Lookup | None:
     if form.get("section") != "directory" or form.get("tag_name") != "domain":
         return None
     domain = form.get("key_value", "").lower()
-    if form.get("key_name") != "name" or not domain:
+    if form.get("key_name") != "name" or not _is_word(domain):
         return None
     if form.get("purpose"):
         # Gateways and access lists: a domain that has none.
         return Lookup(domain, None)
     key, user = form.get("key", "id"), form.get("user")
-    if user and key != "id":
+    if user and (key != "id" or not _is_word(user)):
         return None
     return Lookup(domain, user or None)
+
+
+def _is_word(text: str) -> bool:
+    """Tell whether a user or a domain can have this name at all."""
+    return re.fullmatch(WORD.strip("^$"), text) is not None

@@ -1,9 +1,9 @@
 """What HTTP requests and answers hold."""
 
 from datetime import datetime
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import AliasChoices, BaseModel, ConfigDict, Field
+from pydantic import AliasChoices, BaseModel, ConfigDict, Field, StringConstraints
 
 from shared.messages.commands import (
     CrmUuid,
@@ -14,6 +14,8 @@ from shared.messages.commands import (
     SipDomain,
     TrunkName,
 )
+
+CallId = Annotated[str, StringConstraints(pattern=r"^[!-~]+$", max_length=256)]
 
 
 class _Body(BaseModel):
@@ -78,7 +80,7 @@ class AcceptedCall(BaseModel):
 class CallPath(BaseModel):
     """A call by its id."""
 
-    call_id: str = Field(max_length=256)
+    call_id: CallId
 
 
 class CallState(BaseModel):
@@ -133,7 +135,7 @@ class CallList(BaseModel):
 class CdrQuery(Page):
     """Which CDRs; at least one of the two ids."""
 
-    call_id: str | None = Field(default=None, max_length=256)
+    call_id: CallId | None = None
     crm_uuid: CrmUuid | None = None
 
 

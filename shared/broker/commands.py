@@ -2,13 +2,13 @@
 
 import threading
 from collections.abc import Callable, Mapping
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import structlog
 
-from shared.broker import topology
 from shared.broker.connection import Broker
+from shared.broker.dead_letters import bury
 from shared.broker.message import Delivery, Message
 from shared.dependency import DependencyAway
 from shared.messages import replies
@@ -115,33 +115,12 @@ class CommandConsumer:
         timer.start()
 
     def _bury(self, delivery: Delivery, refusal: Refused) -> None:
-        """Move the message to the dead letters: out of its queue only once it is there."""
-        log.error("dead letter", reason=refusal.message)
-        buried = self._broker.publish(
-            Message(
-                exchange=topology.DEAD,
-                routing_key=delivery.routing_key,
-                body=delivery.body,
-                type=delivery.type,
-                message_id=delivery.message_id or "",
-                content_type=delivery.content_type or "",
-                correlation_id=delivery.correlation_id,
-                reply_to=delivery.reply_to,
-                headers={
-                    **delivery.headers,
-                    "x-dead-reason": refusal.message,
-                    "x-dead-queue": delivery.queue,
-                },
-            )
+        bury(
+            self._broker,
+            delivery,
+            refusal.message,
+            then=lambda: self._answer(delivery, replies.refused(refusal)),
         )
-
-        def settle(future: "Future[None]") -> None:
-            if future.cancelled() or future.exception() is not None:
-                delivery.reject()
-            else:
-                self._answer(delivery, replies.refused(refusal))
-
-        buried.add_done_callback(settle)
 
 
 class _NotOurs(Exception):

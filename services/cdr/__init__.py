@@ -1,0 +1,5 @@
+"""Takes call detail records from the switches, and keeps what calls were.
+
+Consumes `cdr.raw` and `cdr.events`; owns the tables `cdrs`, `calls` and `call_events`; publishes
+to `voice.cdr`.
+"""

@@ -1,0 +1,51 @@
+"""The Flask app that takes mod_json_cdr's posts."""
+
+from collections.abc import Callable
+
+import structlog
+from flask import Blueprint, Flask, Response, request
+
+from shared.spool import SpoolUnwritable
+
+_LONGEST_RECORD = 4 * 1024 * 1024
+_LONGEST_LEG_ID = 256
+
+log = structlog.get_logger(__name__)
+
+
+def create_app(
+    *,
+    take: Callable[[str, bytes], None],
+    authenticate: Callable[[], Response | None],
+    health: Blueprint,
+) -> Flask:
+    """Return the app. `take` returns once a record is safe."""
+    app = Flask(__name__)
+    app.config["MAX_CONTENT_LENGTH"] = _LONGEST_RECORD
+    app.register_blueprint(health)
+    routes = Blueprint("cdr", __name__)
+    routes.before_request(authenticate)
+
+    @routes.post("/cdr")
+    def post() -> Response:
+        """Take a record as it is: whoever stores it looks at it.
+
+        Any answer but 200 makes the switch write the record to its own disk.
+        """
+        record = request.get_data()
+        if not record:
+            return _say(400, "the body is empty: post one record")
+        leg_id = request.args.get("uuid", "")[:_LONGEST_LEG_ID]
+        try:
+            take(leg_id, record)
+        except SpoolUnwritable as error:
+            log.error("record not safe", leg_id=leg_id, error=str(error))  # noqa: TRY400
+            return _say(503, "neither broker nor disk takes records; keep it")
+        return _say(200, "safe")
+
+    app.register_blueprint(routes)
+    return app
+
+
+def _say(status: int, text: str) -> Response:
+    return Response(f"{text}\n", status, mimetype="text/plain")

@@ -1,0 +1,91 @@
+"""A record is safe before the switch is told so: with the broker, else on our disk.
+
+A switch posts from inside the call's own thread, and keeps the dead channel for as long as we
+take. So nobody here waits for the database, and not for long for the broker.
+"""
+
+import threading
+from concurrent.futures import Future
+
+import structlog
+
+from shared.broker import topology
+from shared.broker.connection import Broker
+from shared.broker.message import BrokerAway, Message, Unroutable
+from shared.spool import Spool
+
+_CONFIRM_SECONDS = 0.2
+_PAUSE_SECONDS = 0.5
+_AT_ONCE = 200
+
+LEG = "x-leg-id"
+
+log = structlog.get_logger(__name__)
+
+
+class Intake:
+    """Takes records, and sends on what the spool holds."""
+
+    def __init__(self, broker: Broker, spool: Spool) -> None:
+        self._broker = broker
+        self._spool = spool
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._drain, name="cdr-spool", daemon=True)
+
+    def start(self) -> None:
+        """Begin to empty the spool; return at once."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Leave in the spool what is there."""
+        self._stopping.set()
+        self._thread.join(timeout=2)
+
+    def take(self, leg_id: str, record: bytes) -> None:
+        """Return when the record is safe; raise `SpoolUnwritable` where it is not.
+
+        A record that the broker took without our hearing of it is sent again: it is stored once.
+        """
+        if self._broker.connected:
+            confirmed = self._publish(leg_id, record)
+            try:
+                confirmed.result(_CONFIRM_SECONDS)
+            except (TimeoutError, BrokerAway, Unroutable) as error:
+                confirmed.cancel()
+                log.warning("record goes to the spool", leg_id=leg_id, error=repr(error))
+            else:
+                return
+        self._spool.append(leg_id, record)
+
+    def _publish(self, leg_id: str, record: bytes) -> "Future[None]":
+        return self._broker.publish(
+            Message(
+                exchange=topology.CDR,
+                routing_key="",
+                body=record,
+                type="cdr.raw",
+                headers={LEG: leg_id},
+            )
+        )
+
+    def _drain(self) -> None:
+        while not self._stopping.wait(_PAUSE_SECONDS):
+            while self._broker.connected and self._send_oldest() and not self._stopping.is_set():
+                pass
+
+    def _send_oldest(self) -> bool:
+        """Send what has waited longest; tell whether there may be more."""
+        waiting = self._spool.oldest(_AT_ONCE)
+        sent = [(place, self._publish(leg_id, record)) for place, leg_id, record in waiting]
+        for place, confirmed in sent:
+            try:
+                confirmed.result(_CONFIRM_SECONDS * 10)
+            except (TimeoutError, BrokerAway, Unroutable) as error:
+                log.warning("spool not emptied", error=repr(error))
+                for _, unconfirmed in sent:
+                    unconfirmed.cancel()
+                return False
+            self._spool.remove(place)
+        if waiting:
+            log.info("spooled records sent", records=len(waiting))
+        return len(waiting) == _AT_ONCE

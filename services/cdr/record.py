@@ -1,0 +1,118 @@
+"""A switch's JSON record, read into the columns of a CDR. Pure.
+
+Fields are those of mod_json_cdr; with its `encode-values` (the default) the values are URL-encoded
+inside the JSON. Times are microseconds since 1970, "0" for what did not happen.
+"""
+
+import json
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import unquote
+
+import orjson
+
+from shared.messages.events import moment
+
+_LATEST = 253_402_300_799_000_000  # the end of the year 9999
+_LARGEST = 2**31 - 1
+
+
+class NotARecord(ValueError):
+    """The body is no CDR of a leg, and never will be."""
+
+
+def read(body: bytes, *, leg_id: str) -> dict[str, Any]:
+    """Return the columns of a record; what is missing in it is None.
+
+    `leg_id` is the one of the request, for a record that does not name its own.
+    """
+    raw = _load(body)
+    variables = raw.get("variables")
+    value = _Values(variables if isinstance(variables, dict) else {})
+    leg = value.text("uuid") or leg_id
+    if not leg:
+        raise NotARecord("it names no leg: variables.uuid is missing")
+    started, answered, ended = (value.time(f"{what}_uepoch") for what in ("start", "answer", "end"))
+    first_end = answered or ended
+    return {
+        "switch": _text(raw.get("switchname")) or "unknown",
+        "leg_id": leg,
+        "call_id": value.text("call_id") or leg,
+        "crm_uuid": value.text("crm_uuid"),
+        "product_code": value.text("product_code"),
+        "direction": value.text("call_direction") or value.text("direction"),
+        "role": value.text("leg_role"),
+        "number": value.text("customer_number") or _destination(raw),
+        "started_at": None if started is None else moment(started),
+        "answered_at": None if answered is None else moment(answered),
+        "ended_at": None if ended is None else moment(ended),
+        "ring_ms": _span(started, first_end),
+        "talk_ms": _span(answered, ended),
+        "hangup_cause": value.text("hangup_cause"),
+        "q850": value.number("hangup_cause_q850"),
+        "sip_status": value.number("sip_term_status") or value.number("sip_invite_failure_status"),
+        "raw": raw,
+    }
+
+
+class _Values:
+    """A record's variables, read safely."""
+
+    def __init__(self, variables: Mapping[str, Any]) -> None:
+        self._variables = variables
+
+    def text(self, name: str) -> str | None:
+        return _text(self._variables.get(name))
+
+    def number(self, name: str) -> int | None:
+        text = self.text(name)
+        number = int(text) if text and text.isascii() and text.isdigit() else None
+        return number if number is not None and number <= _LARGEST else None
+
+    def time(self, name: str) -> int | None:
+        text = self.text(name)
+        stamp = int(text) if text and text.isascii() and text.isdigit() else 0
+        return stamp if 0 < stamp <= _LATEST else None
+
+
+def _load(body: bytes) -> dict[str, Any]:
+    try:
+        raw = orjson.loads(body)
+    except orjson.JSONDecodeError:
+        try:
+            # A phone may have put bytes that are no UTF-8 into it.
+            raw = json.loads(body.decode("utf-8", "replace"), strict=False)
+        except (ValueError, RecursionError):
+            raise NotARecord("it is not JSON") from None
+    if not isinstance(raw, dict):
+        raise NotARecord("it is not a JSON object")
+    return _storable(raw) if b"\\u0000" in body or b"\0" in body else raw
+
+
+def _storable(value: Any) -> Any:
+    """Return the value without the one character that PostgreSQL's text cannot hold."""
+    if isinstance(value, str):
+        return value.replace("\0", "\ufffd")
+    if isinstance(value, list):
+        return [_storable(item) for item in value]
+    if isinstance(value, dict):
+        return {_storable(name): _storable(item) for name, item in value.items()}
+    return value
+
+
+def _text(value: Any) -> str | None:
+    return unquote(value).replace("\0", "\ufffd") if isinstance(value, str) and value else None
+
+
+def _destination(raw: Mapping[str, Any]) -> str | None:
+    """Return the number that was dialled: of the oldest profile, which is the last in the list."""
+    flow = raw.get("callflow")
+    oldest = flow[-1] if isinstance(flow, list) and flow else None
+    profile = oldest.get("caller_profile") if isinstance(oldest, dict) else None
+    return _text(profile.get("destination_number")) if isinstance(profile, dict) else None
+
+
+def _span(start: int | None, end: int | None) -> int | None:
+    if start is None or end is None:
+        return None if end is None and start is None else 0
+    return min(max(0, end - start) // 1000, _LARGEST)

@@ -1,0 +1,44 @@
+"""Where messages go that nobody can do anything with, and why they are there."""
+
+from collections.abc import Callable
+from concurrent.futures import Future
+
+import structlog
+
+from shared.broker import topology
+from shared.broker.connection import Broker
+from shared.broker.message import Delivery, Message
+
+REASON = "x-dead-reason"
+QUEUE = "x-dead-queue"
+
+log = structlog.get_logger(__name__)
+
+
+def bury(broker: Broker, delivery: Delivery, reason: str, *, then: Callable[[], None]) -> None:
+    """Move a message to the dead letters with the reason in a header.
+
+    `then`, which acks it, is done only once it is safe there; otherwise it is delivered again.
+    """
+    log.error("dead letter", queue=delivery.queue, name=delivery.routing_key, reason=reason)
+    buried = broker.publish(
+        Message(
+            exchange=topology.DEAD,
+            routing_key=delivery.routing_key,
+            body=delivery.body,
+            type=delivery.type,
+            message_id=delivery.message_id or "",
+            content_type=delivery.content_type or "",
+            correlation_id=delivery.correlation_id,
+            reply_to=delivery.reply_to,
+            headers={**delivery.headers, REASON: reason, QUEUE: delivery.queue},
+        )
+    )
+
+    def settle(future: "Future[None]") -> None:
+        if future.cancelled() or future.exception() is not None:
+            delivery.reject()
+        else:
+            then()
+
+    buried.add_done_callback(settle)

@@ -1,0 +1,58 @@
+"""Messages on disk, for as long as the broker is away: in order, and safe once `append` returns."""
+
+import sqlite3
+import threading
+from collections.abc import Sequence
+from pathlib import Path
+
+
+class SpoolUnwritable(Exception):
+    """The disk did not take the message: it is not safe."""
+
+
+class Spool:
+    """A queue in one SQLite file. Any thread may use it."""
+
+    def __init__(self, path: Path) -> None:
+        self._lock = threading.Lock()
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            self._database = sqlite3.connect(path, check_same_thread=False, isolation_level=None)
+            self._database.execute("PRAGMA journal_mode=WAL")
+            # Each commit reaches the disk itself before it returns.
+            self._database.execute("PRAGMA synchronous=FULL")
+            self._database.execute(
+                "CREATE TABLE IF NOT EXISTS spool"
+                " (id INTEGER PRIMARY KEY, name TEXT NOT NULL, body BLOB NOT NULL)"
+            )
+        except (OSError, sqlite3.Error) as error:
+            raise SpoolUnwritable(f"{path}: {error}") from error
+
+    def append(self, name: str, body: bytes) -> None:
+        """Keep a message; raise `SpoolUnwritable` where it could not be kept."""
+        try:
+            with self._lock:
+                self._database.execute("INSERT INTO spool (name, body) VALUES (?, ?)", (name, body))
+        except sqlite3.Error as error:
+            raise SpoolUnwritable(str(error)) from error
+
+    def oldest(self, limit: int) -> Sequence[tuple[int, str, bytes]]:
+        """Return the oldest messages: their place, name and body."""
+        with self._lock:
+            return self._database.execute(
+                "SELECT id, name, body FROM spool ORDER BY id LIMIT ?", (limit,)
+            ).fetchall()
+
+    def remove(self, place: int) -> None:
+        """Forget a message that is safe elsewhere."""
+        with self._lock:
+            self._database.execute("DELETE FROM spool WHERE id = ?", (place,))
+
+    def __len__(self) -> int:
+        with self._lock:
+            return int(self._database.execute("SELECT count(*) FROM spool").fetchone()[0])
+
+    def close(self) -> None:
+        """Close the file."""
+        with self._lock:
+            self._database.close()
