@@ -3,10 +3,10 @@
 from http import HTTPStatus
 
 from flask import request
-from flask.typing import ResponseReturnValue
 from flask_openapi import APIBlueprint, Tag
 
 from services.gateway import paging
+from services.gateway.answer import Answer
 from services.gateway.commands import CommandBus
 from services.gateway.identity import command_id_of
 from services.gateway.problems import Problem, problem
@@ -30,7 +30,7 @@ def blueprint(bus: CommandBus, store: Store) -> APIBlueprint:
     routes = APIBlueprint("calls", __name__, url_prefix="/v1/calls", abp_tags=[Tag(name="calls")])
 
     @routes.post("", responses={"202": AcceptedCall, "409": Problem})
-    def originate(header: IdempotencyHeader, body: NewCall) -> ResponseReturnValue:
+    def originate(header: IdempotencyHeader, body: NewCall) -> Answer:
         """Accept a click-to-call; its life is read at the returned location, or heard as events."""
         command = OriginateCall(**body.model_dump())
         call_id = command_id_of(request)
@@ -45,7 +45,7 @@ def blueprint(bus: CommandBus, store: Store) -> APIBlueprint:
         return {"call_id": str(call_id), "location": location}, 202, {"Location": location}
 
     @routes.get("", responses={"200": CallList})
-    def live(query: Page) -> ResponseReturnValue:
+    def live(query: Page) -> Answer:
         """List the calls that live now."""
         after = paging.key(query.cursor, 1)
         rows = store.live_calls(after=after[0] if after else None, limit=query.limit)
@@ -54,7 +54,7 @@ def blueprint(bus: CommandBus, store: Store) -> APIBlueprint:
         return CallList(calls=calls, next_cursor=more).model_dump(mode="json")
 
     @routes.get("/<call_id>", responses={"200": CallLife, "404": Problem})
-    def show(path: CallPath) -> ResponseReturnValue:
+    def show(path: CallPath) -> Answer:
         """Return a call's state and its timeline."""
         row = store.call(path.call_id)
         if row is None:

@@ -2,10 +2,10 @@
 
 from http import HTTPStatus
 
-from flask.typing import ResponseReturnValue
 from flask_openapi import APIBlueprint, Tag
 
 from services.gateway import paging
+from services.gateway.answer import Answer
 from services.gateway.problems import problem
 from services.gateway.schemas import Cdr, CdrList, CdrQuery
 from services.gateway.store import Store
@@ -16,7 +16,7 @@ def blueprint(store: Store) -> APIBlueprint:
     routes = APIBlueprint("cdrs", __name__, url_prefix="/v1/cdrs", abp_tags=[Tag(name="cdrs")])
 
     @routes.get("", responses={"200": CdrList})
-    def search(query: CdrQuery) -> ResponseReturnValue:
+    def search(query: CdrQuery) -> Answer:
         """List the records of a call, or of all calls with a `crm_uuid`."""
         if query.call_id is None and query.crm_uuid is None:
             return problem(HTTPStatus.BAD_REQUEST, "query: give call_id or crm_uuid")

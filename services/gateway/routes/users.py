@@ -3,10 +3,10 @@
 from http import HTTPStatus
 
 from flask import request
-from flask.typing import ResponseReturnValue
 from flask_openapi import APIBlueprint, Tag
 
 from services.gateway import paging
+from services.gateway.answer import Answer
 from services.gateway.commands import CommandBus
 from services.gateway.identity import command_id_of
 from services.gateway.problems import Problem, problem
@@ -29,13 +29,13 @@ def blueprint(bus: CommandBus, store: Store, domain: str) -> APIBlueprint:
     routes = APIBlueprint("users", __name__, url_prefix="/v1/users", abp_tags=[Tag(name="users")])
 
     @routes.post("", responses={"201": CreatedUser, "409": Problem})
-    def create(header: IdempotencyHeader, body: NewUser) -> ResponseReturnValue:  # noqa: ARG001
+    def create(header: IdempotencyHeader, body: NewUser) -> Answer:  # noqa: ARG001
         """Create a user. The password that we make is shown in this answer only."""
         created = bus.ask(CreateUser(**body.model_dump()), command_id_of(request))
         return created, 201, {"Location": f"/v1/users/{body.extension}"}
 
     @routes.get("", responses={"200": UserList})
-    def search(query: UserPage) -> ResponseReturnValue:
+    def search(query: UserPage) -> Answer:
         """List the users of a domain."""
         after = paging.key(query.cursor, 1)
         rows = store.users(
@@ -46,7 +46,7 @@ def blueprint(bus: CommandBus, store: Store, domain: str) -> APIBlueprint:
         return UserList(users=users, next_cursor=more).model_dump(mode="json")
 
     @routes.get("/<extension>", responses={"200": User, "404": Problem})
-    def show(path: UserPath, query: UserQuery) -> ResponseReturnValue:
+    def show(path: UserPath, query: UserQuery) -> Answer:
         """Return a user."""
         row = store.user(query.domain or domain, path.extension)
         if row is None:
@@ -54,7 +54,7 @@ def blueprint(bus: CommandBus, store: Store, domain: str) -> APIBlueprint:
         return User.model_validate(row).model_dump(mode="json")
 
     @routes.delete("/<extension>", responses={"204": None, "404": Problem})
-    def delete(path: UserPath, query: UserQuery) -> ResponseReturnValue:
+    def delete(path: UserPath, query: UserQuery) -> Answer:
         """Delete a user."""
         command = DeleteUser(extension=path.extension, domain=query.domain)
         bus.ask(command, command_id_of(request))

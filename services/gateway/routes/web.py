@@ -4,9 +4,9 @@ from http import HTTPStatus
 from typing import Any
 
 from flask import request
-from flask.typing import ResponseReturnValue
 from flask_openapi import APIBlueprint, Tag
 
+from services.gateway.answer import Answer
 from services.gateway.auth import Tokens
 from services.gateway.cipher import NotANumber, NumberCipher
 from services.gateway.commands import CommandBus
@@ -21,7 +21,7 @@ def blueprint(tokens: Tokens, bus: CommandBus, cipher: NumberCipher) -> APIBluep
     routes = APIBlueprint("web", __name__, abp_tags=[Tag(name="CRM contract")])
 
     @routes.before_request
-    def authenticate() -> ResponseReturnValue | None:
+    def authenticate() -> Answer | None:
         # Before anything else in the body is looked at, so that nobody learns without a token.
         body = request.get_json(silent=True)
         if not isinstance(body, dict):
@@ -35,7 +35,7 @@ def blueprint(tokens: Tokens, bus: CommandBus, cipher: NumberCipher) -> APIBluep
     )
 
     @routes.post("/web/click-on-call/", responses=answers)
-    def click_on_call(body: ClickOnCall) -> ResponseReturnValue:
+    def click_on_call(body: ClickOnCall) -> Answer:
         """Ring the agent, then the customer; answer what the switch answered, within 5 s."""
         data = body.data
         try:
