@@ -23,6 +23,7 @@ from deploy.local.watch import Watch, show
 
 _CDR_SECONDS = 20
 _CALL_SECONDS = 120
+_CDR_TOLD = ("role", "number", "ring_ms", "talk_ms", "hangup_cause", "crm_uuid", "product_code")
 
 
 def demo(stack: Stack) -> int:
@@ -75,8 +76,9 @@ class Demo:
         cdrs = self._cdrs(call_id)
         print("\nIts two CDRs, as GET /v1/cdrs?call_id=… returns them:")
         for cdr in cdrs:
-            print(f"  {json.dumps(cdr, ensure_ascii=False)}")
-        print(f"\nGET /v1/calls/{call_id}:\n  {json.dumps(self._get(f'/v1/calls/{call_id}'))}")
+            print(f"  {_line({name: cdr[name] for name in _CDR_TOLD})}")
+        print(f"\nThe call itself, as GET /v1/calls/{call_id} returns it:")
+        print(f"  {_line(self._get(f'/v1/calls/{call_id}'))}")
         return (
             f"  A CRM asked by HTTP to connect extension {self.extension} with {self.number}.\n"
             f"  The switch rang the agent (leg a), then the customer (leg b), and the call was\n"
@@ -135,14 +137,10 @@ class Demo:
             retry=retry_if_result(lambda rows: len(rows) < len("ab")),
             retry_error_callback=lambda state: state.outcome and state.outcome.result(),
         )
-        rows: list[Any] = waiting(lambda: self._rows(f"/v1/cdrs?call_id={call_id}"))
+        rows: list[Any] = waiting(lambda: self._get(f"/v1/cdrs?call_id={call_id}")["cdrs"])
         if len(rows) != len("ab"):
             raise LocalError(f"{len(rows)} CDRs after {_CDR_SECONDS} s instead of 2: {rows}")
         return rows
-
-    def _rows(self, path: str) -> list[Any]:
-        page = self._get(path)
-        return page if isinstance(page, list) else page.get("items") or page.get("data") or []
 
     def _get(self, path: str) -> Any:
         status, body = self._http("GET", path)
@@ -167,6 +165,12 @@ class Demo:
                 return error.code, error.read().decode(errors="replace")
         except OSError as error:
             raise LocalError(f"{method} {path}: {error}") from error
+
+
+def _line(row: dict[str, Any]) -> str:
+    """Return what the row says in one line; lists have a place of their own."""
+    known = {name: value for name, value in row.items() if isinstance(value, str | int | float)}
+    return "  ".join(f"{name}={value}" for name, value in known.items())
 
 
 def _check(events: list[dict[str, Any]]) -> dict[str, Any]:
