@@ -99,6 +99,7 @@ class Api:
             # There is no dialplan behind a simulated switch.
             self._switch.hang_up(leg, "NO_ROUTE_DESTINATION")
         else:
+            # From here on the application's end winds the leg up, even if it never starts.
             leg.runs_application = True
             run = self._applications.run(leg, command.application, command.argument)
             self._switch.spawn(run)

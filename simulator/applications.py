@@ -21,8 +21,6 @@ _PARK = Origin("switch_ivr.c", "switch_ivr_park", 1002)
 _UNPARK = Origin("switch_ivr.c", "switch_ivr_park", 1213)
 
 _BRIDGE_SECONDS = 60.0
-# A leg's thread sees that its partner is gone when it next reads audio, every 20 ms.
-_FRAME_SECONDS = 0.02
 _WAITING = frozenset({"echo", "playback", "sleep", "endless_playback"})
 
 
@@ -35,8 +33,14 @@ class Applications:
 
     async def run(self, leg: Leg, name: str, argument: str) -> None:
         """Run one application to its end, and with it the leg's dialplan."""
+        if leg.up:
+            await self._execute(leg, name, argument)
+            self._switch.hang_up(leg, "NORMAL_CLEARING")
+        leg.runs_application = False
+        self._switch.wind_up(leg)
+
+    async def _execute(self, leg: Leg, name: str, argument: str) -> None:
         switch = self._switch
-        leg.runs_application = True
         leg.application = (name, argument, now())
         switch.enter(leg, "CS_EXECUTE", 4)
         leg.set(current_application=name)
@@ -50,9 +54,6 @@ class Applications:
         await self._apply(leg, name, argument)
         done = {**headers, "Application-Response": "_none_", **identity}
         switch.hub.fire_leg(leg, "CHANNEL_EXECUTE_COMPLETE", _EXECUTED, after=done)
-        switch.hang_up(leg, "NORMAL_CLEARING")
-        leg.runs_application = False
-        switch.wind_up(leg)
 
     async def _apply(self, leg: Leg, name: str, argument: str) -> None:
         if name == "bridge":
@@ -81,8 +82,7 @@ class Applications:
         callee.released.clear()
         try:
             self._show_each_other(caller, callee)
-            if caller.up and callee.up:
-                await self._talk(caller, callee)
+            await self._talk(caller, callee)
             self._part(caller, callee)
         finally:
             callee.released.set()
@@ -113,8 +113,7 @@ class Applications:
         caller.touch()
         caller.originatee = replace(profile)
         caller.show_other("originatee", profile.other_leg_block(profile.times))
-        if caller.up:
-            self._switch.call_state(caller, "ACTIVE")
+        self._switch.call_state(caller, "ACTIVE")
         name, number = profile.callee_id_name, profile.callee_id_number
         if not profile.times.progress_media:
             caller.set_all(leg_variables.NO_OTHER_MEDIA)
@@ -139,7 +138,7 @@ class Applications:
         caller.on_hangup.clear()
         callee.on_hangup.clear()
         if caller.up:
-            await self._notice(callee)
+            await switch.notice_end(callee)
 
     def _join(self, leg: Leg, partner: Leg, name: str, number: str) -> None:
         channel = partner.profile.channel_name
@@ -151,14 +150,6 @@ class Applications:
             "Bridged-To": partner.uuid,
         }
         self._switch.update(leg, _UPDATE, before)
-
-    @staticmethod
-    async def _notice(callee: Leg) -> None:
-        try:
-            async with asyncio.timeout(_FRAME_SECONDS):
-                await callee.completed.wait()
-        except TimeoutError:
-            pass
 
     def _part(self, caller: Leg, callee: Leg) -> None:
         switch = self._switch

@@ -176,5 +176,5 @@ def _variables(text: str) -> dict[str, str]:
         name, equals, value = piece.partition("=")
         # FreeSWITCH refuses a value that names a variable: it would be expanded twice.
         if equals and name and value and "${" not in value:
-            found[name.strip()] = value
+            found[name.strip()] = value.strip(" ")
     return found

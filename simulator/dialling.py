@@ -74,6 +74,8 @@ class Dialler:
                 variables = _exported(caller) | variables
             try:
                 resolved = await self._resolve(target, variables)
+                if caller is not None and not caller.up:
+                    return Outcome(None, "ORIGINATOR_CANCEL", outcome.tried)
                 leg = self._make(resolved, caller, caller_id)
             except NotDialled as refusal:
                 outcome = Outcome(None, str(refusal), outcome.tried)
@@ -211,6 +213,8 @@ class Dialler:
                 await leg.ready.wait()
         except TimeoutError:
             self._switch.hang_up(leg, cause)
+        else:
+            await self._switch.notice_end(leg)
 
 
 def _profile(

@@ -56,7 +56,9 @@ class Link:
         self._faults = behind.faults
         self._jobs = behind.jobs
         self._known = False
+        # What is held back while the switch is paused, and while an API command runs.
         self._held: list[bytes] = []
+        self._waiting: list[bytes] | None = None
         self.subscription = Subscription()
 
     async def serve(self) -> None:
@@ -78,7 +80,10 @@ class Link:
     def deliver(self, event: Event) -> None:
         """Send an event in the format that the client asked for."""
         kind = "json" if self.subscription.kind == "json" else "plain"
-        self._write(event.frame(kind))
+        if self._waiting is None:
+            self._write(event.frame(kind))
+        else:
+            self._waiting.append(event.frame(kind))
 
     def cut(self) -> None:
         """End the connection abruptly."""
@@ -136,7 +141,7 @@ class Link:
                 self._write(reply("+OK bye") + frames.disconnect_notice())
                 return False
             case "api" if command.rest:
-                self._write(frames.api_response(await self._api.execute(command.rest)))
+                await self._run_api(command.rest)
             case "bgapi" if command.rest:
                 self._start_job(command)
             case "sendevent" if command.rest:
@@ -169,6 +174,13 @@ class Link:
             return False
         self._write(reply("+OK accepted"))
         return True
+
+    async def _run_api(self, line: str) -> None:
+        """Answer an API command; the link's one thread sends no events until it is done."""
+        self._waiting = []
+        output = await self._api.execute(line)
+        waiting, self._waiting = self._waiting, None
+        self._write(frames.api_response(output) + b"".join(waiting))
 
     def _start_job(self, command: Command) -> None:
         job_uuid = command.headers.get("Job-UUID", "")[:_JOB_UUID_LENGTH] or str(uuid.uuid4())

@@ -20,6 +20,9 @@ _COMPLETE = Origin("switch_core_state_machine.c", "switch_core_session_reporting
 _DESTROY = Origin("switch_core_session.c", "switch_core_session_perform_destroy", 1588)
 _PRESENCE = Origin("switch_channel.c", "switch_channel_perform_presence", 806)
 
+# Threads of calls look around when they next read audio, every 20 ms.
+_FRAME_SECONDS = 0.02
+
 _CALL_STATES = {"RINGING": "2", "EARLY": "3", "ACTIVE": "4", "RING_WAIT": "6", "HANGUP": "7"}
 
 
@@ -115,6 +118,16 @@ class Switch:
             consequence()
         if not leg.runs_application:
             self.wind_up(leg)
+
+    async def notice_end(self, leg: Leg) -> None:
+        """Return when another leg's thread sees that this one, if it is hung up, has gone."""
+        if leg.up:
+            return
+        try:
+            async with asyncio.timeout(_FRAME_SECONDS):
+                await leg.completed.wait()
+        except TimeoutError:
+            pass
 
     def wind_up(self, leg: Leg) -> None:
         """Take a leg that nothing runs on any more through its last states."""

@@ -10,13 +10,14 @@ from types import TracebackType
 from typing import Any, Self
 
 DEADLINE_SECONDS = 10.0
+PASSWORD = "x"
 EventData = dict[str, Any]
 
 
 class EslClient:
     """One link; events that arrive while a reply is awaited are kept in `events`."""
 
-    def __init__(self, port: int, password: str | None = "x", host: str = "127.0.0.1") -> None:
+    def __init__(self, port: int, password: str | None = PASSWORD, host: str = "127.0.0.1") -> None:
         self._socket = socket.create_connection((host, port), DEADLINE_SECONDS)
         self._buffer = b""
         self.events: list[EventData] = []

@@ -81,7 +81,7 @@ class HttpSide:
         side = self
 
         class Handler(BaseHTTPRequestHandler):
-            def do_POST(self) -> None:  # noqa: N802 - the name that http.server calls
+            def do_POST(self) -> None:
                 size = int(self.headers["Content-Length"])
                 post = Post(self.path, dict(self.headers), self.rfile.read(size).decode())
                 with side._arrived:

@@ -10,8 +10,9 @@ from dataclasses import dataclass, field
 class Scenario:
     """One recorded call and its equivalent on the simulator.
 
-    `outcome` names the dial string of the customer (VOICE_CONTRACT_CUSTOMER_<OUTCOME>), or of
-    the agent where it is the agent who does not take the call, for a run against a real switch.
+    For a run against a real switch `outcome` names the dial string of the customer
+    (VOICE_CONTRACT_CUSTOMER_<OUTCOME>), or, where it is the agent who does not take the call,
+    that of the agent (VOICE_CONTRACT_AGENT_<OUTCOME>).
     """
 
     folder: str
@@ -48,10 +49,32 @@ class Scenario:
     def real_dial_strings(self) -> tuple[str, str] | None:
         """Give agent and customer of a real switch, or None where they are not told."""
         agent = os.environ.get("VOICE_CONTRACT_AGENT")
-        chosen = os.environ.get(f"VOICE_CONTRACT_CUSTOMER_{self.outcome}")
+        side = "AGENT" if self.agent_fails else "CUSTOMER"
+        chosen = os.environ.get(f"VOICE_CONTRACT_{side}_{self.outcome}")
         if self.agent_fails:
-            return (chosen, chosen) if chosen else None
+            return (chosen, self.customer) if chosen else None
         return (agent, chosen) if agent and chosen else None
+
+    def recorded_as(self, agent: str, customer: str) -> dict[str, str]:
+        """Give what makes the events of a real call read as the recorded ones."""
+        mapping: dict[str, str] = {}
+        for dialled, spoken in ((agent, self.agent), (customer, self.customer)):
+            recorded = self._as_recorded(spoken)
+            mapping[dialled] = recorded
+            mapping[_user(dialled)] = _user(recorded)
+            if "@" in dialled and not dialled.startswith("user/"):
+                host = dialled.partition("@")[2].partition(":")[0]
+                mapping[host] = "127.0.0.1"
+        return mapping
+
+    def _as_recorded(self, text: str) -> str:
+        for said, recorded in self.spoken.items():
+            text = text.replace(said, recorded)
+        return text
+
+
+def _user(dial_string: str) -> str:
+    return dial_string.rpartition("/")[2].partition("@")[0]
 
 
 def _customer(ending: str, port: int) -> str:

@@ -1,8 +1,10 @@
 """The simulator against the recordings of a real switch; or, on demand, a real switch.
 
-With VOICE_CONTRACT_SWITCH=esl://:password@host:port, VOICE_CONTRACT_AGENT and
-VOICE_CONTRACT_CUSTOMER_<OUTCOME> (ANSWERS, BUSY, REJECTS, NO_ANSWER, NOT_FOUND, HANGS_UP,
-EARLY_MEDIA, NOT_REGISTERED) the same comparisons are run against a real one.
+With VOICE_CONTRACT_SWITCH=esl://:password@host:port the same comparisons are run against a real
+one. VOICE_CONTRACT_AGENT is an agent who answers; VOICE_CONTRACT_CUSTOMER_<OUTCOME> are customers
+(ANSWERS, BUSY, REJECTS, NO_ANSWER, NOT_FOUND, HANGS_UP, EARLY_MEDIA), and so are
+VOICE_CONTRACT_AGENT_<OUTCOME> agents who do not take the call (BUSY, NO_ANSWER, NOT_REGISTERED).
+Dial strings must be of the recorded kinds: a gateway for ANSWERS, else sofia/<profile>/user@host.
 """
 
 from __future__ import annotations
@@ -72,15 +74,12 @@ def made(request: pytest.FixtureRequest) -> Iterator[Made]:
             if scenario.folder.startswith("s14"):
                 client.command("event json ALL")
                 assert client.api("simulator register 1001") == "+OK\n"
-            yield Made(scenario, _dial(client, scenario, *_dialled(scenario)), http.posts)
+            events = _dial(client, scenario, scenario.agent, scenario.customer)
+            yield Made(scenario, _read_as(events, scenario.spoken), http.posts)
 
 
 def _user_1404() -> str:
     return HttpSide().answer(Post("", {}, ""))[1].replace("1001", "1404")
-
-
-def _dialled(scenario: Scenario) -> tuple[str, str]:
-    return scenario.agent, scenario.customer
 
 
 def _on_real_switch(scenario: Scenario) -> Made:
@@ -88,8 +87,9 @@ def _on_real_switch(scenario: Scenario) -> Made:
     if strings is None:
         pytest.skip(f"no dial strings for {scenario.outcome} in VOICE_CONTRACT_*")
     url = urlsplit(_REAL or "")
-    with EslClient(url.port or 8021, url.password, url.hostname or "") as client:
-        return Made(scenario, _dial(client, scenario, *strings), [])
+    with EslClient(url.port or 8021, url.password, url.hostname or "127.0.0.1") as client:
+        events = _dial(client, scenario, *strings)
+        return Made(scenario, _read_as(events, scenario.recorded_as(*strings)), [])
 
 
 def _dial(client: EslClient, scenario: Scenario, agent: str, customer: str) -> list[dict[str, Any]]:
@@ -110,9 +110,14 @@ def _dial(client: EslClient, scenario: Scenario, agent: str, customer: str) -> l
     recorded = by_leg(load_events(scenario.folder))
     for leg in filter(None, recorded):
         client.wait_for_end(leg)
-    texts = [json.dumps(event, separators=(",", ":")) for event in client.events]
-    for said, recorded_text in scenario.spoken.items():
-        texts = [text.replace(said, recorded_text) for text in texts]
+    return client.events
+
+
+def _read_as(events: list[dict[str, Any]], spoken: dict[str, str]) -> list[dict[str, Any]]:
+    """Put the recorded words in place of those that were dialled instead."""
+    texts = [json.dumps(event, separators=(",", ":")) for event in events]
+    for said, recorded in spoken.items():
+        texts = [text.replace(said, recorded) for text in texts]
     return [json.loads(text) for text in texts]
 
 
