@@ -50,7 +50,8 @@ def read(body: bytes, *, leg_id: str) -> dict[str, Any]:
         "talk_ms": _span(answered, ended),
         "hangup_cause": value.text("hangup_cause"),
         "q850": value.number("hangup_cause_q850"),
-        "sip_status": value.number("sip_term_status") or value.number("sip_invite_failure_status"),
+        # Not sip_invite_failure_status: on the first leg that is the second one's.
+        "sip_status": value.number("sip_term_status"),
         "raw": raw,
     }
 

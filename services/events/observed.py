@@ -92,10 +92,12 @@ class Observed:
 
     @property
     def sip_status(self) -> int | None:
-        """The SIP status with which the far end refused or ended the leg."""
-        return self.number("variable_sip_term_status") or self.number(
-            "variable_sip_invite_failure_status"
-        )
+        """The SIP status with which the far end refused or ended the leg.
+
+        Not `sip_invite_failure_status`: that is also set to the other leg's, and to the 487 with
+        which a phone answers our own CANCEL.
+        """
+        return self.number("variable_sip_term_status")
 
 
 def dial_variables(arguments: str) -> dict[str, str]:
