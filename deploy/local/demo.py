@@ -75,7 +75,7 @@ class Demo:
         outcome = _check(events)
         cdrs = self._cdrs(call_id)
         print("\nIts two CDRs, as GET /v1/cdrs?call_id=… returns them:")
-        for cdr in cdrs:
+        for cdr in sorted(cdrs, key=lambda cdr: str(cdr["started_at"])):
             print(f"  {_line({name: cdr[name] for name in _CDR_TOLD})}")
         print(f"\nThe call itself, as GET /v1/calls/{call_id} returns it:")
         print(f"  {_line(self._get(f'/v1/calls/{call_id}'))}")
