@@ -184,11 +184,14 @@ class Api:
         return f"sofia/internal/sip:{self._registry.contact(extension)}"
 
     def _sofia(self, rest: str) -> str:
-        words = rest.split()
-        if len(words) > 2 and words[0] == "profile":  # noqa: PLR2004 - profile, name, action
-            if words[2] == "flush_inbound_reg":
-                return "+OK flushing all registrations matching specified criteria\n"
-            if words[2] in {"rescan", "start", "restart", "stop"}:
+        match rest.split():
+            case ["profile", _, "flush_inbound_reg", who, *_]:
+                self._registry.flush(who)
+                return "+OK flushing all registrations matching specified call_id\n"
+            case ["profile", _, "flush_inbound_reg"]:
+                self._registry.flush()
+                return "+OK flushing all registrations\n"
+            case ["profile", _, "rescan" | "start" | "restart" | "stop", *_]:
                 return "+OK\n"
         return "-ERR Unknown command!\n"
 
@@ -202,7 +205,7 @@ class Api:
             case ["drop_links"]:
                 self._faults.drop_links()
             case ["pause", *seconds]:
-                self._faults.pause(float(seconds[0]) if seconds else None)
+                self._faults.ask_pause(float(seconds[0]) if seconds else None)
             case ["resume"]:
                 self._faults.resume()
             case _:

@@ -181,6 +181,7 @@ class Link:
         output = await self._api.execute(line)
         waiting, self._waiting = self._waiting, None
         self._write(frames.api_response(output) + b"".join(waiting))
+        self._faults.take_effect()
 
     def _start_job(self, command: Command) -> None:
         job_uuid = command.headers.get("Job-UUID", "")[:_JOB_UUID_LENGTH] or str(uuid.uuid4())
@@ -197,6 +198,7 @@ class Link:
         if argument.strip():
             headers["Job-Command-Arg"] = argument.strip()
         self._hub.fire("BACKGROUND_JOB", _JOB, headers, body=output or "-ERR no reply\n")
+        self._faults.take_effect()
 
     def _send_event(self, command: Command) -> str:
         event_uuid = str(uuid.uuid4())

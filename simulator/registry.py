@@ -73,6 +73,26 @@ class Registry:
         sip = self._sip(extension, row["token"] if row else str(uuid.uuid4()))
         self._fire("unregister", 1983, {**sip, "expires": "0"})
 
+    def flush(self, who: str = "") -> None:
+        """Forget the registrations of `user@domain`, of a call-id, or all of them.
+
+        The phones do not know, and a simulated one can be called as before.
+        """
+        for extension, row in list(self.rows.items()):
+            if who in {"", row["token"], f"{extension}@{self._domain}"}:
+                del self.rows[extension]
+                expired = {
+                    "profile-name": "internal",
+                    "user": extension,
+                    "host": self._domain,
+                    "contact": f"<sip:{self.contact(extension)}>",
+                    "call-id": row["token"],
+                    "expires": row["expires"],
+                    "user-agent": "simulator",
+                }
+                origin = Origin(_FILE, "sofia_reg_del_callback", 752)
+                self._hub.fire("CUSTOM", origin, expired, subclass="sofia::expire")
+
     def _fire(self, what: str, line: int, headers: dict[str, str]) -> None:
         origin = Origin(_FILE, _REGISTER_FUNCTION, line)
         self._hub.fire("CUSTOM", origin, headers, subclass=f"sofia::{what}")

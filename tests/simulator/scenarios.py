@@ -24,6 +24,7 @@ class Scenario:
     customer_variables: str = ""
     agent_fails: bool = False
     killed: bool = False
+    registers_first: bool = False
     talk_seconds: float = 0.0
     # What the simulator's dial strings say differently from the recorded ones.
     spoken: dict[str, str] = field(default_factory=dict)
@@ -162,6 +163,7 @@ SCENARIOS = (
         agent="user/1001@test.local",
         customer="sofia/gateway/carrier/13800138000",
         killed=True,
+        registers_first=True,
     ),
     Scenario(
         "s18_early_media_then_answer",

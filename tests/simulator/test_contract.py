@@ -71,7 +71,7 @@ def made(request: pytest.FixtureRequest) -> Iterator[Made]:
         if scenario.folder.startswith("s04"):
             http.answer = lambda _: (200, _user_1404())
         with RunningSimulator(settings) as running, EslClient(running.port) as client:
-            if scenario.folder.startswith("s14"):
+            if scenario.registers_first:
                 client.command("event json ALL")
                 assert client.api("simulator register 1001") == "+OK\n"
             events = _dial(client, scenario, scenario.agent, scenario.customer)
@@ -83,13 +83,16 @@ def _user_1404() -> str:
 
 
 def _on_real_switch(scenario: Scenario) -> Made:
+    if scenario.registers_first:
+        pytest.skip("a real phone registers by itself")
     strings = scenario.real_dial_strings()
     if strings is None:
         pytest.skip(f"no dial strings for {scenario.outcome} in VOICE_CONTRACT_*")
     url = urlsplit(_REAL or "")
     with EslClient(url.port or 8021, url.password, url.hostname or "127.0.0.1") as client:
         events = _dial(client, scenario, *strings)
-        return Made(scenario, _read_as(events, scenario.recorded_as(*strings)), [])
+        spoken = scenario.recorded_as(*strings) | scenario.spoken
+        return Made(scenario, _read_as(events, spoken), [])
 
 
 def _dial(client: EslClient, scenario: Scenario, agent: str, customer: str) -> list[dict[str, Any]]:

@@ -34,12 +34,11 @@ def test_dropped_links_end_without_a_farewell() -> None:
 def test_a_paused_switch_neither_answers_nor_greets() -> None:
     """Commands and greetings wait until the switch is resumed, and then all come."""
     with RunningSimulator(_SETTINGS) as running, EslClient(running.port) as client:
-        client.send("api simulator pause")
+        assert client.api("simulator pause") == "+OK\n"
         client.send("api hostname")
         with pytest.raises(TimeoutError):
             client.read_frame(0.1)
         running.resume()
-        assert client.read_frame().endswith(b"+OK\n")
         assert client.read_frame().endswith(b"fs1")
         assert client.api("simulator pause 0.05") == "+OK\n"
         with EslClient(running.port) as late:

@@ -149,6 +149,9 @@ def test_registration_is_asked_for_and_shown(settings: Settings, http: HttpSide)
         shown = json.loads(client.api("show registrations as json"))
         assert [row["reg_user"] for row in shown["rows"]] == ["1001"]
         assert client.api("sofia_contact */1001@test.local").startswith("sofia/internal/sip:1001@")
+        client.api("sofia profile internal flush_inbound_reg 1001@test.local")
+        assert client.api("show registrations as json") == '{"row_count": 0}\n'
+        assert client.api("sofia_contact */1001@test.local") == "error/user_not_registered"
 
 
 def test_a_phone_that_left_cannot_be_called(settings: Settings) -> None:
