@@ -22,17 +22,19 @@ def parse_switches(text: str) -> tuple[SwitchAddress, ...]:
 
     Raise `ValueError` naming the entry that is wrong, without its password.
     """
-    switches = tuple(_parse(entry.strip()) for entry in text.split(",") if entry.strip())
+    entries = (entry.strip() for entry in text.split(","))
+    switches = tuple(_parse(entry, rank) for rank, entry in enumerate(entries, 1) if entry)
     names = [switch.name for switch in switches]
     if len(set(names)) != len(names):
         raise ValueError(f"a switch is named twice: {', '.join(names)}")
     return switches
 
 
-def _parse(entry: str) -> SwitchAddress:
+def _parse(entry: str, rank: int) -> SwitchAddress:
     name, separator, url = entry.partition("=")
     if not separator or not re.fullmatch(r"[A-Za-z0-9_.-]+", name):
-        raise ValueError(f"entry {name[:20]!r} is not name=esl://:password@host:port")
+        # What stands there instead of a name may be the password.
+        raise ValueError(f"entry {rank} is not name=esl://:password@host:port")
     try:
         parts = urlsplit(url)
         port = parts.port or DEFAULT_PORT
