@@ -204,8 +204,10 @@ class Api:
                 self._registry.unregister(extension)
             case ["drop_links"]:
                 self._faults.drop_links()
-            case ["pause", *seconds]:
-                self._faults.ask_pause(float(seconds[0]) if seconds else None)
+            case ["pause"]:
+                self._faults.ask_pause(None)
+            case ["pause", seconds] if seconds.replace(".", "", 1).isdigit():
+                self._faults.ask_pause(float(seconds))
             case ["resume"]:
                 self._faults.resume()
             case _:

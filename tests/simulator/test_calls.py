@@ -175,6 +175,24 @@ def test_killing_the_agent_cancels_the_ringing_customer(client: EslClient) -> No
     assert ended["variable_DIALSTATUS"] == "CANCEL"
 
 
+@pytest.mark.parametrize("who", ["agent", "customer"])
+def test_the_customer_belongs_to_the_call_until_the_bridge_is_undone(
+    client: EslClient, who: str
+) -> None:
+    """A customer who hung up first still reports the agent's call, else its own."""
+    client.command("event json CALL_UPDATE CHANNEL_HANGUP_COMPLETE CHANNEL_DESTROY")
+    second = _new()
+    bridge = f"&bridge({{origination_uuid={second}}}sofia/gateway/carrier/79001112233)"
+    first = _originate(client, "user/1001", bridge)
+    client.wait_for(lambda event: event.get("Bridged-To") == second)
+    client.api(f"uuid_kill {first if who == 'agent' else second}")
+    complete = client.wait_for_event("CHANNEL_HANGUP_COMPLETE", second)
+    gone = client.wait_for_event("CHANNEL_DESTROY", second)
+    assert complete["variable_call_uuid"] == (second if who == "agent" else first)
+    assert complete["variable_originating_leg_uuid"] == first
+    assert gone["Channel-Call-UUID"] == second
+
+
 def test_early_media_counts_as_an_answer_unless_ignored(client: EslClient) -> None:
     """Without ignore_early_media the originate returns, and the answer comes later."""
     client.command("event json CHANNEL_EXECUTE CHANNEL_ANSWER CHANNEL_PROGRESS_MEDIA")

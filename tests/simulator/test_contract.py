@@ -34,13 +34,10 @@ from tests.simulator.scenarios import SCENARIOS, Scenario
 
 _REAL = os.environ.get("VOICE_CONTRACT_SWITCH")
 
-# Two threads of a real switch race for these: A's takes B out of the call while B reports.
-_RACING = {
-    "Channel-Call-UUID",
-    "variable_call_uuid",
-    "variable_bridge_hangup_cause",
-    "call_uuid",
-}
+# Two threads of a real switch race for these: A's takes B out of the call while B reports. The
+# recordings show it both ways (s01 and s18); test_calls holds the simulator to one of them.
+_RACING = frozenset({"Channel-Call-UUID", "variable_call_uuid", "variable_bridge_hangup_cause"})
+_RACES = ("s09", "s14", "s18")
 
 
 @dataclass
@@ -124,6 +121,12 @@ def _read_as(events: list[dict[str, Any]], spoken: dict[str, str]) -> list[dict[
     return [json.loads(text) for text in texts]
 
 
+def _but_races(scenario: Scenario, found: list[str]) -> list[str]:
+    if not (_REAL or scenario.folder.startswith(_RACES)):
+        return found
+    return [difference for difference in found if difference.split(" ")[0] not in _RACING]
+
+
 def test_each_leg_has_the_recorded_events_in_order(made: Made) -> None:
     """The events of each leg, and those of none, are the recorded ones in the recorded order."""
     recorded, seen = by_leg(load_events(made.scenario.folder)), by_leg(made.events)
@@ -140,8 +143,7 @@ def test_each_event_has_the_recorded_headers(made: Made) -> None:
         for twin, event in zip(events, seen[leg], strict=True):
             found += [
                 f"{leg[:8]} {event['Event-Name']} {event.get('Channel-State', '')}: {difference}"
-                for difference in differences(twin, event)
-                if difference.split(" ")[0] not in _RACING
+                for difference in _but_races(made.scenario, differences(twin, event))
             ]
     assert found == []
 
@@ -166,8 +168,7 @@ def test_each_leg_posts_the_recorded_cdr(made: Made) -> None:
             text = text.replace(said, recorded_text)
         recorded, seen = json.loads(twins[path]["body"]), json.loads(text)
         assert list(seen) == list(recorded)
-        found = differences(flat(recorded), flat(seen))
-        assert [one for one in found if one.split(" ")[0] not in _RACING] == []
+        assert _but_races(made.scenario, differences(flat(recorded), flat(seen))) == []
         assert _header_names(post.headers) == _header_names(twins[path]["headers"])
         assert post.headers["User-Agent"] == twins[path]["headers"]["User-Agent"]
         assert post.headers["Content-Type"] == twins[path]["headers"]["Content-Type"]
