@@ -72,7 +72,9 @@ class Applications:
     async def _bridge(self, caller: Leg, dial_string: str) -> None:
         switch = self._switch
         switch.call_state(caller, "RING_WAIT")
-        timeout = caller.get("call_timeout") or caller.get("originate_timeout")
+        # Shown only by a caller that ends while it still dials.
+        caller.set(originate_disposition="failure", DIALSTATUS="INVALIDARGS")
+        timeout = caller.get("call_timeout")
         seconds = float(timeout) if timeout.isdigit() else _BRIDGE_SECONDS
         outcome = await self._dialler.dial(dial_string, seconds, caller)
         callee = outcome.leg

@@ -116,19 +116,9 @@ def _durations(times: Times) -> dict[str, str]:
         ("flow_bill", created, end if answered else 0),
     )
     variables: dict[str, str] = {}
-    for second, milli, micro, unit in (
-        ("{}sec", "", "", 1_000_000),
-        ("", "{}msec", "", 1000),
-        ("", "", "{}usec", 1),
-    ):
-        form = second or milli or micro
+    for letter, unit in (("", 1_000_000), ("m", 1000), ("u", 1)):
         for name, start, stop in spans:
             length = stop // unit - start // unit if stop else 0
-            variables[_length_name(name, form)] = str(length)
+            shown = f"{letter}duration" if name == "duration" else f"{name}{letter}sec"
+            variables[shown] = str(length)
     return variables
-
-
-def _length_name(name: str, form: str) -> str:
-    if name == "duration":
-        return {"{}sec": "duration", "{}msec": "mduration", "{}usec": "uduration"}[form]
-    return form.format(name)

@@ -21,6 +21,9 @@ from simulator.switch import Switch
 _OUTGOING = Origin("switch_core_session.c", "switch_core_session_outgoing_channel", 768)
 _CREATE = Origin("switch_core_state_machine.c", "switch_core_session_run", 626)
 _ORIGINATE = Origin("switch_core_state_machine.c", "switch_core_session_run", 632)
+# A bridge takes these over from the leg that runs it, whether exported or not.
+_INHERITED = ("ignore_early_media", "progress_timeout", "language")
+_NO_EARLY_MEDIA = frozenset({"true", "consume", "ring_ready"})
 _ROUTING = Origin("switch_core_state_machine.c", "check_presence", 521)
 
 
@@ -71,7 +74,7 @@ class Dialler:
         for target in dialled.targets:
             variables = {**target.variables, **dialled.variables}
             if caller is not None:
-                variables = _exported(caller) | variables
+                variables = _passed_on(caller) | variables
             try:
                 resolved = await self._resolve(target, variables)
                 if caller is not None and not caller.up:
@@ -146,7 +149,7 @@ class Dialler:
         originator = caller.uuid if caller else None
         leg.set_all(leg_variables.at_creation(destination, leg_uuid, leg.session_id, originator))
         leg.set_all(variables)
-        early = variables.get("ignore_early_media", "false") != "true"
+        early = variables.get("ignore_early_media") not in _NO_EARLY_MEDIA
         leg.set_all(
             leg_variables.after_dial_string(destination, originator, early_media_counts=early)
         )
@@ -251,12 +254,11 @@ def _profile(
     )
 
 
-def _exported(caller: Leg) -> dict[str, str]:
-    names = caller.get("export_vars")
-    if not names:
-        return {}
-    wanted = {name: caller.get(name) for name in names.split(",")}
-    return {"export_vars": names} | {name: value for name, value in wanted.items() if value}
+def _passed_on(caller: Leg) -> dict[str, str]:
+    """Give what a leg that is dialled on behalf of another gets from it."""
+    exported = caller.get("export_vars")
+    names = ("export_vars", *exported.split(","), *_INHERITED)
+    return {name: value for name in names if name and (value := caller.get(name))}
 
 
 def _seconds(text: str) -> float:

@@ -205,6 +205,35 @@ def test_early_media_counts_as_an_answer_unless_ignored(client: EslClient) -> No
     assert names == ["CHANNEL_PROGRESS_MEDIA", "CHANNEL_EXECUTE", "CHANNEL_ANSWER"]
 
 
+@pytest.mark.parametrize(
+    ("agent", "customer", "first"),
+    [
+        ("", "", "CHANNEL_BRIDGE"),
+        ("", "ignore_early_media=true", "CHANNEL_ANSWER"),
+        ("ignore_early_media=true", "", "CHANNEL_ANSWER"),
+        ("ignore_early_media=true", "ignore_early_media=false", "CHANNEL_BRIDGE"),
+    ],
+)
+def test_early_media_is_bridged_unless_ignored(
+    client: EslClient, agent: str, customer: str, first: str
+) -> None:
+    """The agent hears early media if neither its leg nor the customer's ignores it."""
+    client.command("event json CHANNEL_BRIDGE CHANNEL_ANSWER")
+    second = _new()
+    client.send(
+        f"bgapi originate {{a=b,{agent}}}user/1001"
+        f" &bridge({{origination_uuid={second},{customer}}}sofia/gateway/carrier/79001112183)"
+    )
+    client.wait_for_event("CHANNEL_BRIDGE")
+    client.wait_for_event("CHANNEL_ANSWER", second)
+    names = [
+        event["Event-Name"]
+        for event in client.events
+        if second in {event["Unique-ID"], event.get("Bridge-B-Unique-ID")}
+    ]
+    assert names[0] == first
+
+
 def test_the_hangup_cause_stands_twice_on_the_last_report(client: EslClient) -> None:
     """CHANNEL_HANGUP_COMPLETE carries Hangup-Cause as a doubled key."""
     client.command("event json CHANNEL_HANGUP_COMPLETE")

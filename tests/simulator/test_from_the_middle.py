@@ -51,7 +51,7 @@ def late(http: HttpSide) -> EslClient:
             f"bgapi originate {{{variables.format(_CALL)},origination_uuid={_CALL}"
             ",ignore_early_media=true,export_vars='call_id\\,crm_uuid\\,product_code'}"
             "sofia/external/1001@127.0.0.1:16061 "
-            f"&bridge({{origination_uuid={_SECOND},ignore_early_media=true}}"
+            f"&bridge({{origination_uuid={_SECOND}}}"
             "sofia/gateway/carrier/13800138000)"
         )
         first.wait_for(lambda event: event.get("Bridged-To") == _SECOND)
