@@ -10,6 +10,8 @@ from shared.switch import dial_string
 from shared.telephony.identity import customer_leg_id
 from shared.telephony.words import Direction, Role
 
+_SLACK_SECONDS = 5
+
 
 @dataclass(frozen=True, slots=True)
 class Dialling:
@@ -58,14 +60,20 @@ def click_to_call(call_id: UUID, command: OriginateCall, dialling: Dialling) -> 
             "origination_uuid": customer_leg_id(call_id),
             **caller_id,
             "leg_timeout": dialling.customer_ring_seconds,
+            # A bridge gives up after 60 s of its own accord, unless it is told another limit.
+            "originate_timeout": dialling.customer_ring_seconds + _SLACK_SECONDS,
         },
     )
     return dial_string.bridge(agent, customer)
 
 
 def trunk_name(template: str) -> str:
-    """Return the name by which a command asks for a trunk: what stands before its number."""
-    return template.partition("{number}")[0].rstrip("/").rpartition("/")[2]
+    """Return the name by which a command asks for a trunk: the gateway it leads to.
+
+    `sofia/gateway/carrier/{number}` is `carrier`, with or without a prefix to the number.
+    """
+    path = template.partition("{number}")[0].split("/")[:-1]
+    return path[-1] if path else template
 
 
 def _trunk(name: str | None, trunks: Mapping[str, str]) -> str:

@@ -29,7 +29,10 @@ class DialerSettings(AmqpSettings, DatabaseSettings, DomainSettings, SwitchesSet
         templates = [template.strip() for template in value.split(",") if template.strip()]
         if not templates or not all("{number}" in template for template in templates):
             raise ValueError("every trunk is a dial template that holds {number}")
-        return {trunk_name(template): template for template in templates}
+        trunks = {trunk_name(template): template for template in templates}
+        if len(trunks) != len(templates):
+            raise ValueError(f"two trunks have one name; there are {', '.join(trunks)}")
+        return trunks
 
     @field_validator("agent_dial")
     @classmethod
