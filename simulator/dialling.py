@@ -121,7 +121,7 @@ class Dialler:
         dialled = {"dialed_user": extension, "dialed_domain": domain}
         merged = {**variables, **dialled, **inner.variables, **own}
         destination = replace(self._destination(where), from_host=domain)
-        presence_id = merged.get("presence_id", f"{extension}@{domain}")
+        presence_id = merged.get("presence_id", "")
         return _Resolved(destination, merged, user.variables, presence_id, by_user=True)
 
     def _destination(self, rest: str) -> Destination:

@@ -13,6 +13,10 @@ from simulator.settings import Settings
 
 _log = logging.getLogger(__name__)
 _TIMEOUT_SECONDS = 2.0
+_USUAL_DIAL_STRING = (
+    "{^^:sip_invite_domain=${dialed_domain}:presence_id=${dialed_user}@${dialed_domain}}"
+    "${sofia_contact(*/${dialed_user}@${dialed_domain})}"
+)
 _USER_CALL = Origin("mod_dptools.c", "user_outgoing_channel", 4368)
 _SIP_AUTH = Origin("sofia_reg.c", "sofia_reg_parse_auth", 3124)
 
@@ -111,8 +115,7 @@ class Directory:
         self, origin: Origin, extension: str, domain: str, fields: dict[str, str]
     ) -> User | None:
         if self._url is None:
-            contact = f"sofia/internal/{extension}@127.0.0.1:16061"
-            return User(extension, domain, {"dial-string": contact})
+            return User(extension, domain, {"dial-string": _USUAL_DIAL_STRING})
         fields = {**fields, "key": "id", "user": extension, "domain": domain}
         if origin is _SIP_AUTH:
             fields["ip"] = "127.0.0.1"
