@@ -3,7 +3,6 @@
 import logging
 import os
 import pwd
-import re
 import shutil
 import signal
 import stat
@@ -18,38 +17,17 @@ from psycopg2 import errors
 from deploy.local.daemon import LocalError, NotReadyYet, become
 from deploy.local.files import write_private
 from deploy.local.ports import LOOPBACK
+from deploy.local.programs import find_postgresql
 from deploy.local.server import Server
 
 _log = logging.getLogger(__name__)
 
-_BINARIES = Path("/usr/lib/postgresql")
 _ELSEWHERE = Path("/var/tmp")  # noqa: S108 - survives a reboot; the directory in it is checked.
 _ACCOUNT = "postgres"
 
+# Over TCP only: a socket in a long directory name would break the kernel's limit of 107.
+_ALWAYS = (f"listen_addresses={LOOPBACK}", "unix_socket_directories=", "max_connections=200")
 _QUICK = ("fsync=off", "synchronous_commit=off", "full_page_writes=off")
-
-
-def find_postgresql(version: str | None = None) -> Path:
-    """Return the directory of the server's programs: of that major version, else the newest."""
-    found = {path.parts[-3]: path.parent for path in _BINARIES.glob("*/bin/initdb")}
-    if (on_path := shutil.which("initdb")) and shutil.which("postgres"):
-        there = Path(on_path).resolve().parent
-        told = subprocess.run([there / "initdb", "-V"], capture_output=True, text=True, check=True)
-        found.setdefault(re.findall(r"\d+", told.stdout)[0], there)
-    if not found:
-        raise LocalError(
-            f"PostgreSQL is not installed: no initdb under {_BINARIES} or on PATH. "
-            "Install it with: apt-get install postgresql"
-        )
-    if version is None:
-        return found[max(found, key=float)]
-    if version not in found:
-        raise LocalError(
-            f"The local database was made by PostgreSQL {version}, but only "
-            f"{', '.join(sorted(found))} is installed. Install postgresql-{version}, "
-            "or forget the data with: make clean"
-        )
-    return found[version]
 
 
 class Postgres(Server):
@@ -108,6 +86,12 @@ class Postgres(Server):
         asked = subprocess.run(look, **become(uid), cwd="/", check=False)
         return asked.returncode == 0
 
+    def _choose(self) -> None:
+        # Data outside of a project that was deleted, and with it their password.
+        if not self.was_made():
+            shutil.rmtree(self._fallback, ignore_errors=True)
+        super()._choose()
+
     def _launch(self) -> None:
         home = self._make_home()
         data = home / "data"
@@ -115,9 +99,7 @@ class Postgres(Server):
         programs = find_postgresql(made.read_text().strip() if made.exists() else None)
         if not made.exists():
             self._initdb(programs, data)
-        settings = [f"listen_addresses={LOOPBACK}", f"port={self.port}", "max_connections=200"]
-        # Over TCP only: a socket in a long directory name would break the kernel's limit of 107.
-        settings += ["unix_socket_directories=", *(() if self.durable else _QUICK)]
+        settings = [*_ALWAYS, f"port={self.port}", *(() if self.durable else _QUICK)]
         argv: list[str | Path] = [
             programs / "postgres",
             "-D",

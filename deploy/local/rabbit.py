@@ -1,24 +1,18 @@
 """A private RabbitMQ: its own data, ports, password, Erlang cookie and epmd."""
 
 import os
-import shutil
 import subprocess
-from pathlib import Path
 from typing import ClassVar
 
 import pika
 import pika.exceptions
 from tenacity import retry, retry_if_result, stop_after_delay, wait_fixed
 
-from deploy.local.daemon import LocalError, NotReadyYet
+from deploy.local.daemon import NotReadyYet
 from deploy.local.files import write_private
 from deploy.local.ports import LOOPBACK, is_free
+from deploy.local.programs import find_rabbitmq
 from deploy.local.server import Server
-
-# Debian's rabbitmq-server on PATH is a wrapper that switches to the user rabbitmq and to the
-# system's own instance; the script behind it runs as anybody.
-_PLACES = ("lib/rabbitmq/bin/rabbitmq-server", "lib/rabbitmq/lib/*/sbin/rabbitmq-server")
-_ROOTS = ("/usr", "/usr/local", "/opt", "/opt/homebrew")
 
 _CONFIG = """\
 listeners.tcp.local = {host}:{port}
@@ -33,20 +27,6 @@ log.file = false
 # The distribution port answers on loopback only, and idle schedulers sleep instead of spinning:
 # this machine has other things to do.
 _ERLANG = "-kernel inet_dist_use_interface {127,0,0,1} +sbwt none +sbwtdcpu none +sbwtdio none"
-
-
-def find_rabbitmq() -> Path:
-    """Return the server's start script."""
-    for root in _ROOTS:
-        for place in _PLACES:
-            if found := sorted(Path(root).glob(place)):
-                return found[-1]
-    if on_path := shutil.which("rabbitmq-server"):
-        return Path(on_path)
-    raise LocalError(
-        "RabbitMQ is not installed: no rabbitmq-server under /usr/lib/rabbitmq or on PATH. "
-        "Install it with: apt-get install rabbitmq-server"
-    )
 
 
 class Rabbit(Server):

@@ -2,13 +2,16 @@
 
 import logging
 import os
+import shutil
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pika
 import pika.exceptions
 import psycopg2
 import pytest
+from tenacity import retry, retry_if_exception_type, stop_after_delay, wait_fixed
 
 from deploy.local.instances import Postgres, Rabbit, start_all, stop_all
 from deploy.local.ports import LOOPBACK
@@ -25,6 +28,22 @@ def _sql(postgres: Postgres, statement: str) -> list[tuple[object, ...]]:
             return list(cursor.fetchall()) if cursor.description else []
     finally:
         connection.close()
+
+
+# A broker that has just started still looks for the leaders of its queues.
+@retry(
+    retry=retry_if_exception_type(pika.exceptions.ChannelClosedByBroker),
+    stop=stop_after_delay(30),
+    wait=wait_fixed(0.2),
+    reraise=True,
+)
+def _first(rabbit: Rabbit, queue: str, arguments: dict[str, str]) -> bytes | None:
+    """Return the first message of the queue."""
+    with closing(pika.BlockingConnection(pika.URLParameters(rabbit.url))) as connection:
+        channel = connection.channel()
+        channel.basic_qos(prefetch_count=1)
+        got = channel.consume(queue, arguments=arguments, inactivity_timeout=20)
+        return next(got)[2]
 
 
 @pytest.fixture(scope="module")
@@ -82,14 +101,8 @@ def test_messages_and_streams_survive_a_restart(rabbit: Rabbit) -> None:
     rabbit.restart()
 
     assert rabbit.url == before
-    connection = pika.BlockingConnection(pika.URLParameters(rabbit.url))
-    channel = connection.channel()
-    channel.basic_qos(prefetch_count=1)
-    for queue, arguments in (("work", {}), ("journal", {"x-stream-offset": "first"})):
-        got = channel.consume(queue, arguments=arguments, inactivity_timeout=10)
-        assert next(got)[2] == b"kept"
-        channel.cancel()
-    connection.close()
+    assert _first(rabbit, "work", {}) == b"kept"
+    assert _first(rabbit, "journal", {"x-stream-offset": "first"}) == b"kept"
 
 
 def test_rows_survive_a_restart(postgres: Postgres) -> None:
@@ -151,3 +164,16 @@ def test_data_go_elsewhere_when_the_database_user_cannot_reach_the_project(
         assert str(home) in caplog.text
         assert _sql(postgres, "select 1") == [(1,)]
     assert not home.exists()
+
+
+@needs_root
+def test_a_new_clone_in_the_place_of_a_deleted_one_starts_afresh(tmp_path: Path) -> None:
+    """Data that a deleted project left elsewhere, with a password that is gone, are no obstacle."""
+    tmp_path.chmod(0o700)
+    deleted = Postgres(tmp_path / "postgresql")
+    with deleted:
+        _sql(deleted, "create table old as select 1")
+    shutil.rmtree(deleted.directory)
+
+    with Postgres(deleted.directory, durable=False) as postgres:
+        assert _sql(postgres, "select count(*) from pg_tables where tablename = 'old'") == [(0,)]
