@@ -59,6 +59,9 @@ def click_to_call(call_id: UUID, command: OriginateCall, dialling: Dialling) -> 
             "leg_role": Role.CUSTOMER,
             "origination_uuid": customer_leg_id(call_id),
             **caller_id,
+            # A bridge takes this over from the agent's leg otherwise, and the agent would not
+            # hear what the carrier says before the customer answers.
+            "ignore_early_media": "false",
             "leg_timeout": dialling.customer_ring_seconds,
             # A bridge gives up after 60 s of its own accord, unless it is told another limit.
             "originate_timeout": dialling.customer_ring_seconds + _SLACK_SECONDS,

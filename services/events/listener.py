@@ -23,7 +23,7 @@ _CONNECT_SECONDS = 3.0
 _CHUNK = 1 << 18
 _BEAT_SECONDS = 20.0  # FreeSWITCH's own default; two missed and the link is taken as dead
 _SILENCE_SECONDS = 2 * _BEAT_SECONDS + 5
-_BACKOFF = tenacity.wait_exponential_jitter(initial=0.2, max=3, jitter=0.2)
+_BACKOFF = tenacity.wait_exponential_jitter(multiplier=0.2, max=3, jitter=0.2)
 
 log = structlog.get_logger(__name__)
 

@@ -13,7 +13,7 @@ from shared.broker.dead_letters import bury
 from shared.broker.message import Delivery
 from shared.dependency import DependencyAway
 
-_BACKOFF = tenacity.wait_exponential_jitter(initial=0.2, max=3, jitter=0.2)
+_BACKOFF = tenacity.wait_exponential_jitter(multiplier=0.2, max=3, jitter=0.2)
 _POLL_SECONDS = 0.5
 
 log = structlog.get_logger(__name__)

@@ -17,7 +17,6 @@ import structlog
 import tenacity
 from pika import BasicProperties, SelectConnection, URLParameters
 from pika.channel import Channel
-from pika.exceptions import AMQPError
 from pika.spec import Basic
 
 from shared.broker import topology
@@ -25,7 +24,7 @@ from shared.broker.message import BrokerAway, Delivery, Message, Unroutable
 from shared.broker.subscription import Subscription, plain
 
 _REPLIES = "amq.rabbitmq.reply-to"
-_BACKOFF = tenacity.wait_exponential_jitter(initial=0.2, max=5, jitter=0.3)
+_BACKOFF = tenacity.wait_exponential_jitter(multiplier=0.2, max=5, jitter=0.3)
 
 T = TypeVar("T")
 _Waiting: TypeAlias = tuple[Message, Future[None]]
@@ -42,6 +41,7 @@ class Broker:
         self._journal_days = journal_days
         self._window = window
         self._lock = threading.Lock()
+        self._loop_lock = threading.Lock()  # held while a loop is used from outside, or ends
         self._waiting: deque[_Waiting] = deque()
         self._unconfirmed: OrderedDict[int, _Waiting] = OrderedDict()
         self._returned: set[str] = set()
@@ -165,17 +165,16 @@ class Broker:
             # A fault of ours must not leave a process that lives and is deaf.
             log.exception("broker thread failed; connecting anew")
             self._release("fault")
+        with self._loop_lock:
+            self._connection = None
+        connection.ioloop.close()
         return self._stood
 
     def _soon(self, work: Callable[[], None]) -> None:
-        connection = self._connection
-        if connection is None:
-            return
-        try:
-            connection.ioloop.add_callback_threadsafe(work)
-        except (AMQPError, RuntimeError, OSError):
-            # The loop ended meanwhile; what waits is sent on the next connection.
-            log.debug("broker loop is over")
+        """Have the connection's thread do something; what waits needs no loop to be there."""
+        with self._loop_lock:
+            if self._connection is not None:
+                self._connection.ioloop.add_callback_threadsafe(work)
 
     def _opened(self, connection: SelectConnection) -> None:
         connection.channel(on_open_callback=self._channel_opened)

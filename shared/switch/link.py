@@ -24,7 +24,7 @@ from shared.switch.handshake import SwitchAway, connect
 
 _CONNECT_SECONDS = 3.0
 _IDLE_SECONDS = 0.2
-_BACKOFF = tenacity.wait_exponential_jitter(initial=0.2, max=3, jitter=0.2)
+_BACKOFF = tenacity.wait_exponential_jitter(multiplier=0.2, max=3, jitter=0.2)
 
 log = structlog.get_logger(__name__)
 

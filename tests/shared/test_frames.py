@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.switch.frames import BadFrame, FrameReader
+from shared.switch.frames import BadFrame, Frame, FrameReader
 from tests.recordings import RECORDINGS
 
 
@@ -31,7 +31,8 @@ def test_a_real_dialogue_is_cut_into_its_frames():
 def test_where_the_network_cuts_does_not_matter(cuts):
     """The same frames come out, whatever pieces go in."""
     stream = transcript("api-and-errors")
-    reader, frames, start = FrameReader(), [], 0
+    reader, start = FrameReader(), 0
+    frames: list[Frame] = []
     for cut in cuts:
         frames += reader.feed(stream[start : start + cut])
         start += cut

@@ -1,0 +1,181 @@
+"""What the broker connection promises, on a real RabbitMQ."""
+
+import queue
+
+import pika
+import pytest
+
+from shared.broker import topology
+from shared.broker.connection import Broker
+from shared.broker.message import BrokerAway, Message, Unroutable
+from tests.waiting import until
+
+
+def event(word, number=0):
+    """Return a message that the journal takes."""
+    return Message(
+        exchange=topology.EVENTS,
+        routing_key=f"test.{word}",
+        body=str(number).encode(),
+        type="test",
+    )
+
+
+def drain(channel, amqp_queue):
+    """Return the bodies that wait in a queue."""
+    bodies = []
+    while (got := channel.basic_get(amqp_queue, auto_ack=True))[0] is not None:
+        bodies.append(got[2])
+    return bodies
+
+
+@pytest.fixture
+def subscriber(channel, word):
+    """Give a durable queue bound to this test's events, as a subscriber has it."""
+    channel.queue_declare(word, durable=True, arguments={"x-queue-type": "quorum"})
+    channel.queue_bind(word, topology.EVENTS, f"test.{word}")
+    return word
+
+
+def test_a_confirmed_message_is_in_the_queue(broker, channel, subscriber):
+    """The future ends when RabbitMQ has the message for good."""
+    broker.publish(event(subscriber)).result(10)
+
+    assert drain(channel, subscriber) == [b"0"]
+
+
+def test_many_are_confirmed_in_order_and_not_one_by_one(broker, channel, subscriber):
+    """More than the window holds, from one thread, without waiting."""
+    futures = [broker.publish(event(subscriber, number)) for number in range(3000)]
+    for future in futures:
+        future.result(30)
+
+    assert drain(channel, subscriber) == [str(number).encode() for number in range(3000)]
+    assert broker.backlog == 0
+
+
+def test_a_message_that_no_queue_takes_is_an_error(broker):
+    """Mandatory: nothing vanishes in silence."""
+    lost = Message(exchange="", routing_key="no.such.queue", body=b"")
+
+    with pytest.raises(Unroutable):
+        broker.publish(lost).result(10)
+
+
+def test_a_missing_exchange_does_not_end_publishing(broker, channel, subscriber):
+    """RabbitMQ closes the channel for it; the connection comes back with what was under way."""
+    wrong = broker.publish(Message(exchange="no.such.exchange", routing_key="x", body=b""))
+    good = broker.publish(event(subscriber))
+    wrong.cancel()
+
+    good.result(20)
+    assert b"0" in drain(channel, subscriber)
+
+
+def test_what_is_published_while_the_broker_is_away_comes_in_order(
+    broker, rabbit, channel, subscriber
+):
+    """A restart in the middle: nothing lost, the order kept."""
+    channel.connection.close()
+    first = [broker.publish(event(subscriber, number)) for number in range(500)]
+    rabbit.stop()
+    until(lambda: not broker.connected)
+    then = [broker.publish(event(subscriber, number)) for number in range(500, 1000)]
+    rabbit.start()
+    for future in (*first, *then):
+        future.result(60)
+
+    connection = pika.BlockingConnection(pika.URLParameters(rabbit.url))
+    numbers = [int(body) for body in drain(connection.channel(), subscriber)]
+    connection.close()
+    assert set(numbers) == set(range(1000))
+    assert list(dict.fromkeys(numbers)) == sorted(set(numbers))
+
+
+def test_a_cancelled_message_is_not_sent(rabbit, channel, subscriber):
+    """Who gave up before the broker was there gets no late surprise."""
+    broker = Broker(rabbit.url, name="late")
+    given_up, kept = (broker.publish(event(subscriber, number)) for number in (1, 2))
+    given_up.cancel()
+    broker.start()
+    kept.result(20)
+    broker.stop()
+
+    assert drain(channel, subscriber) == [b"2"]
+
+
+def test_a_request_gets_its_reply(broker, channel):
+    """Through RabbitMQ's direct reply-to."""
+    reply = broker.request(
+        Message(
+            exchange=topology.COMMANDS,
+            routing_key="call.originate",
+            body=b"ping",
+            correlation_id="1",
+            reply_to="amq.rabbitmq.reply-to",
+        )
+    )
+    method, properties, _ = until(
+        lambda: (got := channel.basic_get("dialer.commands"))[0] is not None and got
+    )
+    channel.basic_publish("", properties.reply_to, b"pong", pika_properties(correlation_id="1"))
+    channel.basic_ack(method.delivery_tag)
+
+    assert reply.result(10) == b"pong"
+
+
+def pika_properties(**given):
+    """Return AMQP properties."""
+    return pika.BasicProperties(**given)
+
+
+def test_a_request_fails_at_once_when_the_broker_is_not_there(rabbit):
+    """Nobody waits for a reply that cannot come."""
+    broker = Broker(rabbit.url, name="never-started")
+
+    with pytest.raises(BrokerAway):
+        broker.request(
+            event("x").__class__(
+                exchange="", routing_key="x", body=b"", correlation_id="1", reply_to="y"
+            )
+        ).result(1)
+
+
+def test_what_is_not_acked_is_delivered_again(rabbit, channel):
+    """A consumer that dies leaves its messages to the next one."""
+    seen: queue.SimpleQueue = queue.SimpleQueue()
+    channel.basic_publish(topology.CDR, "", b"record")
+    first = Broker(rabbit.url, name="dies")
+    first.consume("cdr.raw", seen.put, prefetch=10)
+    first.start()
+    assert seen.get(timeout=20).body == b"record"
+    first.stop()
+
+    second = Broker(rabbit.url, name="next")
+    second.consume("cdr.raw", seen.put, prefetch=10)
+    second.start()
+    delivery = seen.get(timeout=20)
+    assert (delivery.body, delivery.returns) == (b"record", 1)
+    delivery.ack()
+    until(lambda: channel.queue_declare("cdr.raw", passive=True).method.message_count == 0)
+    second.stop()
+
+
+def test_the_journal_remembers_every_event(broker, rabbit, subscriber):
+    """Whoever comes later can read what was told."""
+    broker.publish(event(subscriber, 7)).result(10)
+    connection = pika.BlockingConnection(pika.URLParameters(rabbit.url))
+    reader = connection.channel()
+    reader.basic_qos(prefetch_count=100)
+    found = []
+    for method, _, body in reader.consume(
+        topology.JOURNAL, arguments={"x-stream-offset": "first"}, inactivity_timeout=10
+    ):
+        assert method is not None, "the journal does not hold it"
+        reader.basic_ack(method.delivery_tag)
+        if method.routing_key == f"test.{subscriber}":
+            found.append(body)
+            break
+    connection.close()
+
+    assert found == [b"7"]
