@@ -2,12 +2,12 @@
 
 import queue
 
-import pika
 import pytest
 
 from shared.broker import topology
 from shared.broker.connection import Broker
-from shared.broker.message import BrokerAway, Message, Unroutable
+from shared.broker.message import BrokerAway, Delivery, Message, Unroutable
+from tests.shared.broker.amqp import channel_to, drain, left_in, properties, wait_for
 from tests.waiting import until
 
 
@@ -19,14 +19,6 @@ def event(word, number=0):
         body=str(number).encode(),
         type="test",
     )
-
-
-def drain(channel, amqp_queue):
-    """Return the bodies that wait in a queue."""
-    bodies = []
-    while (got := channel.basic_get(amqp_queue, auto_ack=True))[0] is not None:
-        bodies.append(got[2])
-    return bodies
 
 
 @pytest.fixture
@@ -85,9 +77,8 @@ def test_what_is_published_while_the_broker_is_away_comes_in_order(
     for future in (*first, *then):
         future.result(60)
 
-    connection = pika.BlockingConnection(pika.URLParameters(rabbit.url))
-    numbers = [int(body) for body in drain(connection.channel(), subscriber)]
-    connection.close()
+    with channel_to(rabbit.url) as later:
+        numbers = [int(body) for body in drain(later, subscriber)]
     assert set(numbers) == set(range(1000))
     assert list(dict.fromkeys(numbers)) == sorted(set(numbers))
 
@@ -115,18 +106,12 @@ def test_a_request_gets_its_reply(broker, channel):
             reply_to="amq.rabbitmq.reply-to",
         )
     )
-    method, properties, _ = until(
-        lambda: (got := channel.basic_get("dialer.commands"))[0] is not None and got
+    asked = wait_for(channel, "dialer.commands")
+    channel.basic_publish(
+        "", str(asked.properties.reply_to), b"pong", properties(correlation_id="1")
     )
-    channel.basic_publish("", properties.reply_to, b"pong", pika_properties(correlation_id="1"))
-    channel.basic_ack(method.delivery_tag)
 
     assert reply.result(10) == b"pong"
-
-
-def pika_properties(**given):
-    """Return AMQP properties."""
-    return pika.BasicProperties(**given)
 
 
 def test_a_request_fails_at_once_when_the_broker_is_not_there(rabbit):
@@ -135,15 +120,13 @@ def test_a_request_fails_at_once_when_the_broker_is_not_there(rabbit):
 
     with pytest.raises(BrokerAway):
         broker.request(
-            event("x").__class__(
-                exchange="", routing_key="x", body=b"", correlation_id="1", reply_to="y"
-            )
+            Message(exchange="", routing_key="x", body=b"", correlation_id="1", reply_to="y")
         ).result(1)
 
 
 def test_what_is_not_acked_is_delivered_again(rabbit, channel):
     """A consumer that dies leaves its messages to the next one."""
-    seen: queue.SimpleQueue = queue.SimpleQueue()
+    seen: queue.SimpleQueue[Delivery] = queue.SimpleQueue()
     channel.basic_publish(topology.CDR, "", b"record")
     first = Broker(rabbit.url, name="dies")
     first.consume("cdr.raw", seen.put, prefetch=10)
@@ -157,25 +140,27 @@ def test_what_is_not_acked_is_delivered_again(rabbit, channel):
     delivery = seen.get(timeout=20)
     assert (delivery.body, delivery.returns) == (b"record", 1)
     delivery.ack()
-    until(lambda: channel.queue_declare("cdr.raw", passive=True).method.message_count == 0)
+    until(lambda: left_in(channel, "cdr.raw") == 0)
     second.stop()
 
 
 def test_the_journal_remembers_every_event(broker, rabbit, subscriber):
     """Whoever comes later can read what was told."""
     broker.publish(event(subscriber, 7)).result(10)
-    connection = pika.BlockingConnection(pika.URLParameters(rabbit.url))
-    reader = connection.channel()
-    reader.basic_qos(prefetch_count=100)
-    found = []
+    with channel_to(rabbit.url) as reader:
+        reader.basic_qos(prefetch_count=100)
+        found = _first(reader, f"test.{subscriber}")
+
+    assert found == b"7"
+
+
+def _first(reader, routing_key):
+    """Return the body of the first message of the journal with this key."""
     for method, _, body in reader.consume(
         topology.JOURNAL, arguments={"x-stream-offset": "first"}, inactivity_timeout=10
     ):
         assert method is not None, "the journal does not hold it"
         reader.basic_ack(method.delivery_tag)
-        if method.routing_key == f"test.{subscriber}":
-            found.append(body)
-            break
-    connection.close()
-
-    assert found == [b"7"]
+        if method.routing_key == routing_key:
+            return body
+    return None
