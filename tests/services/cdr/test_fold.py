@@ -28,7 +28,7 @@ def test_an_answered_call_is_folded_to_its_end():
 
 def test_the_state_is_the_last_milestone():
     """A subscriber may ask in the middle of the call."""
-    states = []
+    states: list[str] = []
     told = moments("s09")
     for count in range(1, len(told) + 1):
         state = fold(told[:count])["state"]
