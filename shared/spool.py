@@ -2,12 +2,13 @@
 
 import sqlite3
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 
 class SpoolUnwritable(Exception):
-    """The disk did not take the message: it is not safe."""
+    """The disk did not do its work: a message is not safe, or not forgotten."""
 
 
 class Spool:
@@ -30,29 +31,35 @@ class Spool:
 
     def append(self, name: str, body: bytes) -> None:
         """Keep a message; raise `SpoolUnwritable` where it could not be kept."""
-        try:
-            with self._lock:
-                self._database.execute("INSERT INTO spool (name, body) VALUES (?, ?)", (name, body))
-        except sqlite3.Error as error:
-            raise SpoolUnwritable(str(error)) from error
+        with self._used() as database:
+            database.execute("INSERT INTO spool (name, body) VALUES (?, ?)", (name, body))
 
     def oldest(self, limit: int) -> Sequence[tuple[int, str, bytes]]:
         """Return the oldest messages: their place, name and body."""
-        with self._lock:
-            return self._database.execute(
+        with self._used() as database:
+            return database.execute(
                 "SELECT id, name, body FROM spool ORDER BY id LIMIT ?", (limit,)
             ).fetchall()
 
     def remove(self, place: int) -> None:
         """Forget a message that is safe elsewhere."""
-        with self._lock:
-            self._database.execute("DELETE FROM spool WHERE id = ?", (place,))
+        with self._used() as database:
+            database.execute("DELETE FROM spool WHERE id = ?", (place,))
 
     def __len__(self) -> int:
-        with self._lock:
-            return int(self._database.execute("SELECT count(*) FROM spool").fetchone()[0])
+        with self._used() as database:
+            return int(database.execute("SELECT count(*) FROM spool").fetchone()[0])
 
     def close(self) -> None:
         """Close the file."""
         with self._lock:
             self._database.close()
+
+    @contextmanager
+    def _used(self) -> Iterator[sqlite3.Connection]:
+        """Give the database to one thread at a time."""
+        try:
+            with self._lock:
+                yield self._database
+        except sqlite3.Error as error:
+            raise SpoolUnwritable(str(error)) from error

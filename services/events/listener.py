@@ -23,7 +23,8 @@ _CONNECT_SECONDS = 3.0
 _CHUNK = 1 << 18
 _BEAT_SECONDS = 20.0  # FreeSWITCH's own default; two missed and the link is taken as dead
 _SILENCE_SECONDS = 2 * _BEAT_SECONDS + 5
-_BACKOFF = tenacity.wait_exponential_jitter(multiplier=0.2, max=3, jitter=0.2)
+# Quicker than the dialer, which gives us its settling time as a start: see shared/switch/link.py.
+_BACKOFF = tenacity.wait_exponential_jitter(multiplier=0.1, max=0.4, jitter=0.1)
 
 log = structlog.get_logger(__name__)
 

@@ -24,6 +24,9 @@ from shared.switch.handshake import SwitchAway, connect
 
 _CONNECT_SECONDS = 3.0
 _IDLE_SECONDS = 0.2
+# The events service finds a switch that is back by itself, too. A call that is placed before it
+# listens again, and is over by then, would never be told.
+_SETTLE_SECONDS = 1.0
 _BACKOFF = tenacity.wait_exponential_jitter(multiplier=0.2, max=3, jitter=0.2)
 
 log = structlog.get_logger(__name__)
@@ -86,9 +89,9 @@ class SwitchLink:
         try:
             return job.answer.result(timeout)
         except TimeoutError:
-            self._break()
             if job.answer.cancel():
                 raise SwitchAway(f"switch {self.name} is busy with earlier commands") from None
+            self._break()
             raise SwitchSilent(f"switch {self.name} did not answer in {timeout} s") from None
 
     # -- the link's own thread ---------------------------------------------------------------
@@ -105,8 +108,9 @@ class SwitchLink:
         )
         while not self._stopping.is_set():
             connection = connecting(self._connect)
-            if connection is not None:
+            if connection is not None and not self._stopping.wait(_SETTLE_SECONDS):
                 self._serve(connection)
+            self._drop_wake()
 
     def _tell_away(self, state: tenacity.RetryCallState) -> None:
         if state.attempt_number == 1 and state.outcome is not None:
@@ -124,6 +128,7 @@ class SwitchLink:
         finally:
             limit.cancel()
         if not connection.connected():
+            self._drop_wake()
             raise SwitchAway(f"{self.name}: the link broke at once")
         return connection
 
@@ -141,9 +146,6 @@ class SwitchLink:
         self._up.clear()
         log.warning("switch link down", switch=self.name)
         self._refuse_waiting()
-        if self._wake is not None:
-            self._wake.close()
-            self._wake = None
 
     def _send(self, connection: ESL.ESLconnection, job: _Job) -> None:
         if not job.answer.set_running_or_notify_cancel():
@@ -163,6 +165,11 @@ class SwitchLink:
                 return
             if job.answer.set_running_or_notify_cancel():
                 job.answer.set_exception(SwitchAway(f"the link to {self.name} broke"))
+
+    def _drop_wake(self) -> None:
+        if self._wake is not None:
+            self._wake.close()
+            self._wake = None
 
     def _break(self) -> None:
         wake = self._wake
