@@ -2,12 +2,14 @@
 
 from dataclasses import dataclass
 from http import HTTPStatus
+from typing import Any
 
 import structlog
 from flask import Blueprint, Request, Response, redirect, request
+from flask.json.provider import DefaultJSONProvider
 from flask.typing import ResponseReturnValue
 from flask_openapi import Info, OpenAPI
-from werkzeug.exceptions import HTTPException
+from werkzeug.exceptions import HTTPException, MethodNotAllowed
 
 from services.gateway.auth import Tokens
 from services.gateway.cipher import NumberCipher
@@ -41,6 +43,16 @@ class _JsonRequest(Request):
         return True
 
 
+class _Json(DefaultJSONProvider):
+    """JSON from strangers: a text that is nested too deep to be read is none."""
+
+    def loads(self, s: str | bytes, **kwargs: Any) -> Any:
+        try:
+            return super().loads(s, **kwargs)
+        except RecursionError:
+            raise ValueError("nested too deep") from None
+
+
 def create_app(given: Dependencies) -> OpenAPI:
     """Return the gateway's app."""
     app = OpenAPI(
@@ -54,15 +66,15 @@ def create_app(given: Dependencies) -> OpenAPI:
     )
     app.openapi_version = "3.1.0"
     app.request_class = _JsonRequest
+    app.json = _Json(app)
     app.config["MAX_CONTENT_LENGTH"] = _LONGEST_BODY
     app.register_blueprint(given.health)
     app.register_api(web.blueprint(given.tokens, given.bus, given.cipher))
     for routes in (
         calls.blueprint(given.bus, given.store),
         cdrs.blueprint(given.store),
-        users.blueprint(given.bus, given.store, given.domain),
+        users.blueprint(given.bus, given.store, given.domain.lower()),
     ):
-        routes.abp_security = [{"token": []}]
         app.register_api(routes)
     app.add_url_rule("/openapi.json", view_func=lambda: app.api_doc, endpoint="openapi-document")
     app.add_url_rule("/docs", view_func=lambda: redirect("/docs/swagger"), endpoint="docs")
@@ -86,7 +98,10 @@ def _authenticate(tokens: Tokens) -> Response | None:
 def _http_error(error: HTTPException) -> ResponseReturnValue:
     if error.response is not None:
         return error.response  # made by us, or a redirection
-    return problem(error.code or 500, error.description or error.name)
+    said = problem(error.code or 500, error.description or error.name)
+    if isinstance(error, MethodNotAllowed) and error.valid_methods:
+        said.headers["Allow"] = ", ".join(error.valid_methods)
+    return said
 
 
 def _fault(error: Exception) -> ResponseReturnValue:

@@ -186,7 +186,7 @@ class UserPath(BaseModel):
 class UserQuery(BaseModel):
     """The domain, where it is not the default one."""
 
-    domain: SipDomain | None = None
+    domain: Annotated[SipDomain, StringConstraints(to_lower=True)] | None = None
 
 
 class UserPage(Page, UserQuery):

@@ -3,13 +3,14 @@
 from http import HTTPStatus
 
 from flask import request
-from flask_openapi import APIBlueprint, Tag
+from flask_openapi import APIBlueprint
 
 from services.gateway import paging
 from services.gateway.answer import Answer
 from services.gateway.commands import CommandBus
 from services.gateway.identity import command_id_of
 from services.gateway.problems import Problem, problem
+from services.gateway.routes import resource
 from services.gateway.schemas import (
     AcceptedCall,
     CallLife,
@@ -27,7 +28,7 @@ from shared.messages.commands import OriginateCall
 
 def blueprint(bus: CommandBus, store: Store) -> APIBlueprint:
     """Return the routes of calls."""
-    routes = APIBlueprint("calls", __name__, url_prefix="/v1/calls", abp_tags=[Tag(name="calls")])
+    routes = resource.blueprint("calls")
 
     @routes.post("", responses={"202": AcceptedCall, "409": Problem})
     def originate(header: IdempotencyHeader, body: NewCall) -> Answer:

@@ -2,18 +2,19 @@
 
 from http import HTTPStatus
 
-from flask_openapi import APIBlueprint, Tag
+from flask_openapi import APIBlueprint
 
 from services.gateway import paging
 from services.gateway.answer import Answer
 from services.gateway.problems import problem
+from services.gateway.routes import resource
 from services.gateway.schemas import Cdr, CdrList, CdrQuery
 from services.gateway.store import Store
 
 
 def blueprint(store: Store) -> APIBlueprint:
     """Return the routes of CDRs."""
-    routes = APIBlueprint("cdrs", __name__, url_prefix="/v1/cdrs", abp_tags=[Tag(name="cdrs")])
+    routes = resource.blueprint("cdrs")
 
     @routes.get("", responses={"200": CdrList})
     def search(query: CdrQuery) -> Answer:

@@ -3,13 +3,14 @@
 from http import HTTPStatus
 
 from flask import request
-from flask_openapi import APIBlueprint, Tag
+from flask_openapi import APIBlueprint
 
 from services.gateway import paging
 from services.gateway.answer import Answer
 from services.gateway.commands import CommandBus
 from services.gateway.identity import command_id_of
 from services.gateway.problems import Problem, problem
+from services.gateway.routes import resource
 from services.gateway.schemas import (
     CreatedUser,
     IdempotencyHeader,
@@ -26,13 +27,16 @@ from shared.messages.commands import CreateUser, DeleteUser
 
 def blueprint(bus: CommandBus, store: Store, domain: str) -> APIBlueprint:
     """Return the routes of users; `domain` is meant where none is named."""
-    routes = APIBlueprint("users", __name__, url_prefix="/v1/users", abp_tags=[Tag(name="users")])
+    routes = resource.blueprint("users")
 
     @routes.post("", responses={"201": CreatedUser, "409": Problem})
     def create(header: IdempotencyHeader, body: NewUser) -> Answer:  # noqa: ARG001
         """Create a user. The password that we make is shown in this answer only."""
         created = bus.ask(CreateUser(**body.model_dump()), command_id_of(request))
-        return created, 201, {"Location": f"/v1/users/{body.extension}"}
+        location = f"/v1/users/{created['extension']}"
+        if created["domain"] != domain:
+            location += f"?domain={created['domain']}"
+        return created, 201, {"Location": location}
 
     @routes.get("", responses={"200": UserList})
     def search(query: UserPage) -> Answer:

@@ -1,0 +1,76 @@
+"""The gateway's app as these tests put it together, and a CRM's side of its cipher."""
+
+from uuid import UUID
+
+from Crypto.Cipher import AES
+from Crypto.Util.Padding import pad
+
+from services.gateway.app import Dependencies, create_app
+from services.gateway.auth import Tokens
+from services.gateway.cipher import NumberCipher
+from services.gateway.commands import CommandBus
+from services.gateway.store import Store
+from shared import health
+from shared.broker.connection import Broker
+from shared.database.engine import open_engine
+from shared.messages.commands import Command
+
+TOKEN = "0123456789abcdef0123456789abcdef"
+KEY = "00112233445566778899aabbccddeeff"
+IV = "ffeeddccbbaa99887766554433221100"
+DOMAIN = "test.local"
+BEARER = {"Authorization": f"Bearer {TOKEN}"}
+NOWHERE = "127.0.0.1:1"
+
+
+def encrypted(text: str) -> str:
+    """Return a number as a CRM sends it."""
+    cipher = AES.new(bytes.fromhex(KEY), AES.MODE_CBC, bytes.fromhex(IV))
+    return cipher.encrypt(pad(text.encode(), AES.block_size)).hex()
+
+
+def no_database():
+    """Return an engine on a port where nobody listens."""
+    return open_engine(f"postgresql://voice:none@{NOWHERE}/voice")
+
+
+def no_broker():
+    """Return a broker connection that never stands."""
+    return Broker(f"amqp://voice:none@{NOWHERE}/%2F", name="nowhere")
+
+
+def application(bus, *, engine=None, checks=None):
+    """Return the app; without an engine the database is away."""
+    return create_app(
+        Dependencies(
+            tokens=Tokens(TOKEN),
+            bus=bus,
+            cipher=NumberCipher(KEY, IV),
+            store=Store(engine or no_database()),
+            domain=DOMAIN,
+            health=health.blueprint(checks or {}),
+        )
+    )
+
+
+class FakeBus(CommandBus):
+    """Keeps the commands, and answers as a dialer does, or with the error given."""
+
+    def __init__(self) -> None:
+        self.forget_all()
+
+    def forget_all(self) -> None:
+        """Be as new."""
+        self.commands: list[tuple[Command, UUID]] = []
+        self.error: Exception | None = None
+
+    def ask(self, command, command_id):
+        """Answer at once."""
+        self.send(command, command_id)
+        return {"call_id": str(command_id), "reply": f"+OK Job-UUID: {command_id}"}
+
+    def send(self, command, command_id):
+        """Take the command."""
+        self.commands.append((command, command_id))
+        if self.error is not None:
+            raise self.error
