@@ -22,8 +22,9 @@ class NoAnswer(Exception):
 class CommandBus:
     """Sends commands, with or without waiting for what becomes of them."""
 
-    def __init__(self, broker: Broker) -> None:
+    def __init__(self, broker: Broker, *, answer_seconds: float = _ANSWER_SECONDS) -> None:
         self._broker = broker
+        self._answer_seconds = answer_seconds
 
     def send(self, command: Command, command_id: UUID) -> None:
         """Return when the command is safe with the broker; raise `BrokerAway` where it is not."""
@@ -63,8 +64,8 @@ class CommandBus:
             )
         )
         try:
-            return replies.read(reply.result(_ANSWER_SECONDS))
+            return replies.read(reply.result(self._answer_seconds))
         except TimeoutError:
-            raise NoAnswer(f"no answer to {command.NAME} in {_ANSWER_SECONDS} s") from None
+            raise NoAnswer(f"no answer to {command.NAME} in {self._answer_seconds} s") from None
         finally:
             self._broker.forget(correlation_id)

@@ -19,4 +19,5 @@ def command_id_of(request: Request) -> UUID:
         return uuid4()
     if not key or len(key) > _LONGEST:
         raise Refused("invalid", f"Idempotency-Key: has not 1 to {_LONGEST} characters")
-    return command_id(_CLIENT, f"{request.method} {request.path} {key}")
+    # `/web/click-on-call` is the same place with and without its last slash.
+    return command_id(_CLIENT, f"{request.method} {request.path.rstrip('/')} {key}")

@@ -2,9 +2,10 @@
 
 from http import HTTPStatus
 
-from flask import Response, json, request
+from flask import Response, request
 from pydantic import BaseModel, Field, ValidationError
 
+from services.gateway.answer import to_crm
 from services.gateway.commands import NoAnswer
 from shared.broker.message import BrokerAway
 from shared.dependency import DependencyAway
@@ -34,8 +35,7 @@ def problem(status: int, detail: str) -> Response:
     """Return the response that tells of an error, in the form of the path that was asked."""
     headers = {"Retry-After": "1"} if status == HTTPStatus.SERVICE_UNAVAILABLE else {}
     if request.path.startswith("/web/"):
-        body = {"data": f"-ERR {_one_line(detail)}", "msg": HTTPStatus(status).phrase}
-        return Response(json.dumps(body), status, headers, mimetype="application/json")
+        return to_crm(f"-ERR {_one_line(detail)}", HTTPStatus(status).phrase, status, headers)
     if status == HTTPStatus.UNAUTHORIZED:
         headers["WWW-Authenticate"] = "Bearer"
     said = Problem(title=HTTPStatus(status).phrase, status=status, detail=detail)

@@ -6,7 +6,7 @@ from typing import Any
 from flask import request
 from flask_openapi import APIBlueprint, Tag
 
-from services.gateway.answer import Answer
+from services.gateway.answer import Answer, to_crm
 from services.gateway.auth import Tokens
 from services.gateway.cipher import NotANumber, NumberCipher
 from services.gateway.commands import CommandBus
@@ -34,7 +34,8 @@ def blueprint(tokens: Tokens, bus: CommandBus, cipher: NumberCipher) -> APIBluep
         (200, 400, 401, 503, 504), ClickOnCallAnswer
     )
 
-    @routes.post("/web/click-on-call/", responses=answers)
+    # Without its last slash too: a redirection would be an answer without `data` and `msg`.
+    @routes.post("/web/click-on-call/", responses=answers, strict_slashes=False)
     def click_on_call(body: ClickOnCall) -> Answer:
         """Ring the agent, then the customer; answer what the switch answered, within 5 s."""
         data = body.data
@@ -49,6 +50,6 @@ def blueprint(tokens: Tokens, bus: CommandBus, cipher: NumberCipher) -> APIBluep
             product_code=data.product_code,
         )
         result = bus.ask(command, command_id_of(request))
-        return {"data": result["reply"], "msg": "Call OK"}
+        return to_crm(result["reply"], "Call OK")
 
     return routes
