@@ -86,3 +86,8 @@ class Call:
         for pairing in self.pairings:
             if pairing.ended_at is None and (leg_id is None or leg_id in pairing.legs):
                 yield pairing
+
+    def part(self, leg: Leg, at: int) -> None:
+        """End what pairings the leg still has."""
+        for pairing in self.standing(leg.leg_id):
+            pairing.ended_at = at

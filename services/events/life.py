@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from services.events.calls import Call, Leg, Pairing
+from services.events.narrator import Narrator
 from services.events.observed import Observed, dial_variables
 from services.events.outcome import Verdict, judge, never_placed
 from services.events.phones import Phones
@@ -27,13 +28,11 @@ class SwitchLife:
     """All calls of one switch, and who is registered there."""
 
     def __init__(self, switch: str) -> None:
-        self._switch = switch
-        self._source = f"/switch/{switch}"
+        self._narrator = Narrator(switch)
         self._calls: dict[str, Call] = {}
         self._call_of_leg: dict[str, str] = {}
         self._over: OrderedDict[str, None] = OrderedDict()
-        self._phones = Phones(self._source)
-        self._told: list[Event] = []
+        self._phones = Phones(self._narrator.source)
 
     @property
     def live(self) -> int:
@@ -47,8 +46,7 @@ class SwitchLife:
         if tell is None:
             return []
         tell(self, event)
-        told, self._told = self._told, []
-        return told
+        return self._narrator.drain()
 
     # -- what the table names ----------------------------------------------------------------
 
@@ -77,7 +75,7 @@ class SwitchLife:
         if call is None or leg is None:
             return
         self._infer_pairing(call, leg, event)
-        _part(call, leg, event.stamp)
+        call.part(leg, event.stamp)
 
     def leg_hung_up(self, event: Observed) -> None:
         """Note that somebody hung up. The leg's figures come later; the talk ends here."""
@@ -87,7 +85,7 @@ class SwitchLife:
         self._catch_up(call, leg, event)
         self._infer_pairing(call, leg, event)
         leg.hung_up_at = leg.hung_up_at or event.stamp
-        _part(call, leg, event.stamp)
+        call.part(leg, event.stamp)
 
     def leg_gone(self, event: Observed) -> None:
         """Tell that a leg is over, at whichever comes first of its last two events."""
@@ -100,9 +98,9 @@ class SwitchLife:
         leg.hangup_cause = event.text("Hangup-Cause") or event.variable("hangup_cause")
         leg.disposition = event.variable("sip_hangup_disposition")
         leg.ended = True
-        _part(call, leg, leg.hung_up_at)
+        call.part(leg, leg.hung_up_at)
         answer_or_end = leg.answered_at or leg.hung_up_at
-        self._tell_leg(
+        self._narrator.tell_leg(
             call,
             "leg.ended",
             leg,
@@ -138,11 +136,11 @@ class SwitchLife:
 
     def phone_registered(self, event: Observed) -> None:
         """Tell that a phone said where it is."""
-        self._told += self._phones.registered(event)
+        self._narrator.add(self._phones.registered(event))
 
     def phone_gone(self, event: Observed) -> None:
         """Tell that a phone said goodbye, or has not been heard of for too long."""
-        self._told += self._phones.gone(event)
+        self._narrator.add(self._phones.gone(event))
 
     # -- calls and legs ----------------------------------------------------------------------
 
@@ -207,7 +205,7 @@ class SwitchLife:
             "to": extension if inward else number,
             "extension": None if inward else extension,
         }
-        self._tell(call, "call.created", at, direction=direction, **sides, **more)
+        self._narrator.tell(call, "call.created", at, direction=direction, **sides, **more)
         return call
 
     def _join(self, call: Call, leg_id: str, event: Observed, at: int) -> Leg:
@@ -221,7 +219,7 @@ class SwitchLife:
         leg = Leg(leg_id, call.next_letter, role, event.address, at)
         call.legs[leg_id] = leg
         self._call_of_leg[leg_id] = call.call_id
-        self._tell_leg(call, "leg.created", leg, at, **_synthetic(event, "CHANNEL_CREATE"))
+        self._narrator.tell_leg(call, "leg.created", leg, at, **_synthetic(event, "CHANNEL_CREATE"))
         return leg
 
     def _catch_up(self, call: Call, leg: Leg, event: Observed) -> None:
@@ -229,7 +227,7 @@ class SwitchLife:
         ringing_at = event.time("Caller-Channel-Progress-Time") or media_at
         if ringing_at and leg.ringing_at is None:
             leg.ringing_at = ringing_at
-            self._tell_leg(
+            self._narrator.tell_leg(
                 call,
                 "leg.ringing",
                 leg,
@@ -241,7 +239,7 @@ class SwitchLife:
         if answered_at and leg.answered_at is None:
             leg.answered_at = answered_at
             seen = _synthetic(event, "CHANNEL_ANSWER")
-            self._tell_leg(call, "leg.answered", leg, answered_at, **seen)
+            self._narrator.tell_leg(call, "leg.answered", leg, answered_at, **seen)
 
     def _infer_pairing(self, call: Call, leg: Leg, event: Observed) -> None:
         """Learn from a leg's end of a bridge whose beginning nobody saw."""
@@ -261,7 +259,7 @@ class SwitchLife:
             if pairing.ended_at is not None and at > pairing.ended_at:
                 continue
             pairing.established_at = at
-            self._tell(
+            self._narrator.tell(
                 call,
                 "call.established",
                 at,
@@ -272,7 +270,7 @@ class SwitchLife:
             )
 
     def _end(self, call: Call, verdict: Verdict, at: int) -> None:
-        self._tell(
+        self._narrator.tell(
             call,
             "call.ended",
             at,
@@ -291,52 +289,12 @@ class SwitchLife:
         if len(self._over) > _REMEMBERED:
             self._over.popitem(last=False)
 
-    # -- telling -----------------------------------------------------------------------------
-
-    def _tell_leg(self, call: Call, kind: str, leg: Leg, at: int, **data: Any) -> None:
-        self._tell(
-            call,
-            kind,
-            at,
-            fact=leg.leg_id,
-            leg=leg.letter,
-            role=leg.role,
-            leg_id=leg.leg_id,
-            address=leg.address,
-            **data,
-        )
-
-    def _tell(self, call: Call, kind: str, at: int, *, fact: str = "", **data: Any) -> None:
-        call.sequence += 1
-        common = {
-            "call_id": call.call_id,
-            "crm_uuid": call.crm_uuid,
-            "product_code": call.product_code,
-            "switch": self._switch,
-        }
-        self._told.append(
-            Event(
-                type=kind,
-                source=self._source,
-                subject=call.call_id,
-                at=at,
-                fact=fact,
-                sequence=call.sequence,
-                data={**common, **data},
-            )
-        )
-
 
 def _synthetic(event: Observed, *own: str) -> dict[str, Any]:
     """Say so where a fact was concluded from another event than its own."""
     if event.name in own:
         return {}
     return {"synthetic": True, "synthetic_reason": f"concluded from {event.name}"}
-
-
-def _part(call: Call, leg: Leg, at: int) -> None:
-    for pairing in call.standing(leg.leg_id):
-        pairing.ended_at = at
 
 
 def _pair(one: str | None, other: str | None) -> frozenset[str] | None:
