@@ -15,11 +15,19 @@ def required(user: str, password: str) -> Callable[[], Response | None]:
     expected = f"{user}\0{password}".encode()
 
     def check() -> Response | None:
-        given = request.authorization
-        name = (given.username if given and given.type == "basic" else None) or ""
-        secret = (given.password if given and given.type == "basic" else None) or ""
-        if hmac.compare_digest(f"{name}\0{secret}".encode("utf-8", "replace"), expected):
+        if hmac.compare_digest(_given(), expected):
             return None
         return Response("wrong credentials\n", 401, {"WWW-Authenticate": 'Basic realm="switch"'})
 
     return check
+
+
+def _given() -> bytes:
+    """Return what the request brings; a header that is none of Basic brings nothing."""
+    try:
+        given = request.authorization
+    except ValueError:  # werkzeug's, of bytes that are not ASCII where Base64 should be
+        given = None
+    if given is None or given.type != "basic":
+        return b""
+    return f"{given.username or ''}\0{given.password or ''}".encode("utf-8", "replace")
