@@ -39,6 +39,7 @@ def upgrade() -> None:
         sa.Column("product_code", sa.Text),
         sa.Column("direction", sa.Text),
         sa.Column("role", sa.Text),
+        sa.Column("extension", sa.Text),
         sa.Column("number", sa.Text),
         sa.Column("started_at", _TIME),
         sa.Column("answered_at", _TIME),

@@ -12,7 +12,7 @@ import structlog
 from shared.broker import topology
 from shared.broker.connection import Broker
 from shared.broker.message import BrokerAway, Message, Unroutable
-from shared.spool import Spool
+from shared.spool import Spool, SpoolUnwritable
 
 _CONFIRM_SECONDS = 0.2
 _PAUSE_SECONDS = 0.5
@@ -70,8 +70,13 @@ class Intake:
 
     def _drain(self) -> None:
         while not self._stopping.wait(_PAUSE_SECONDS):
-            while self._broker.connected and self._send_oldest() and not self._stopping.is_set():
-                pass
+            try:
+                while self._broker.connected and self._send_oldest():
+                    if self._stopping.is_set():
+                        break
+            except SpoolUnwritable as error:
+                # The disk may come back; a thread that has ended does not.
+                log.error("spool not emptied", error=str(error))  # noqa: TRY400
 
     def _send_oldest(self) -> bool:
         """Send what has waited longest; tell whether there may be more."""

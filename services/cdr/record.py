@@ -29,7 +29,7 @@ def read(body: bytes, *, leg_id: str) -> dict[str, Any]:
     raw = _load(body)
     variables = raw.get("variables")
     value = _Values(variables if isinstance(variables, dict) else {})
-    leg = value.text("uuid") or leg_id
+    leg = value.text("uuid") or leg_id.replace("\0", "\ufffd")
     if not leg:
         raise NotARecord("it names no leg: variables.uuid is missing")
     started, answered, ended = (value.time(f"{what}_uepoch") for what in ("start", "answer", "end"))
@@ -42,6 +42,7 @@ def read(body: bytes, *, leg_id: str) -> dict[str, Any]:
         "product_code": value.text("product_code"),
         "direction": value.text("call_direction") or value.text("direction"),
         "role": value.text("leg_role"),
+        "extension": value.text("agent_extension") or value.text("dialed_user"),
         "number": value.text("customer_number") or _destination(raw),
         "started_at": None if started is None else moment(started),
         "answered_at": None if answered is None else moment(answered),

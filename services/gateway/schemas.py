@@ -151,7 +151,8 @@ class Cdr(BaseModel):
     product_code: str | None
     direction: str | None
     role: str | None
-    number: str | None
+    extension: str | None = Field(description="The agent's, on both legs.")
+    number: str | None = Field(description="The customer's, on both legs.")
     started_at: datetime | None
     answered_at: datetime | None
     ended_at: datetime | None

@@ -69,6 +69,7 @@ class CdrRow(Base):
     product_code: Mapped[str | None] = mapped_column(Text)
     direction: Mapped[str | None] = mapped_column(Text)
     role: Mapped[str | None] = mapped_column(Text)
+    extension: Mapped[str | None] = mapped_column(Text)
     number: Mapped[str | None] = mapped_column(Text)
     started_at: Mapped[datetime | None]
     answered_at: Mapped[datetime | None]
