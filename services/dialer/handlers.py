@@ -20,7 +20,6 @@ from shared.switch.handshake import SwitchAway
 from shared.switch.link import SwitchSilent
 
 _SWITCH_SECONDS = 3.0
-_REPEAT_SECONDS = 3.5
 
 log = structlog.get_logger(__name__)
 
@@ -47,6 +46,7 @@ class Dialer:
     engine: Engine
     links: Sequence[Link]
     dialling: Dialling
+    patience_seconds: float = 3.5  # for the answer to a command that somebody else carries out
     _turn: Iterable[int] = field(default_factory=count)
 
     @property
@@ -98,7 +98,7 @@ class Dialer:
         found = tenacity.Retrying(
             retry=tenacity.retry_if_result(lambda row: row is None or row.answer is None),
             wait=tenacity.wait_fixed(0.05),
-            stop=tenacity.stop_after_delay(_REPEAT_SECONDS),
+            stop=tenacity.stop_after_delay(self.patience_seconds),
             retry_error_callback=lambda state: state.outcome and state.outcome.result(),
         )(store.find, self.engine, call_id)
         if found is not None and found.data != data:
