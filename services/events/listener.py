@@ -64,6 +64,11 @@ class Listener:
         """Whether the switch is heard now."""
         return self._up.is_set()
 
+    @property
+    def running(self) -> bool:
+        """Whether the listener lives."""
+        return self._thread.is_alive()
+
     def start(self) -> None:
         """Begin to listen; return at once."""
         self._thread.start()
@@ -83,7 +88,13 @@ class Listener:
             retry_error_callback=lambda _: None,
         )
         while not self._stopping.is_set():
-            listening(self._listen)
+            try:
+                listening(self._listen)
+            except Exception:
+                # A fault of ours must not leave a process that lives and is deaf.
+                log.exception("listener failed; connecting anew", switch=self._address.name)
+                self._up.clear()
+                self._stopping.wait(1)
 
     def _tell_away(self, state: tenacity.RetryCallState) -> None:
         if state.attempt_number == 1 and state.outcome is not None:

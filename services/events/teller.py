@@ -19,6 +19,7 @@ from shared.messages.events import CONTENT_TYPE, Event
 
 _TOLD = Counter("voice_events_told", "Business events given to the broker", ["type"])
 _HEARD = Counter("voice_events_heard", "Events heard from a switch", ["switch"])
+_MISSED = Counter("voice_events_missed", "Events of a switch that were a fault of ours", ["switch"])
 
 log = structlog.get_logger(__name__)
 
@@ -35,7 +36,14 @@ class Teller:
     def hear(self, headers: Mapping[str, Any]) -> None:
         """Tell what an event of the switch means."""
         self._heard.inc()
-        self._tell(self._life.observe(headers))
+        try:
+            told = self._life.observe(headers)
+        except Exception:
+            # One event that we do not understand must not make us deaf to all others.
+            _MISSED.labels(self._switch).inc()
+            log.exception("event not understood", name=headers.get("Event-Name"))
+            return
+        self._tell(told)
 
     def switch_up(self) -> None:
         """Tell that the switch is heard again."""

@@ -57,8 +57,12 @@ class BatchConsumer:
     def _run(self) -> None:
         while not self._stopping.is_set():
             batch = self._gather()
-            if batch:
+            try:
                 self._settle(batch)
+            except Exception:
+                log.exception("batch failed; delivered again", messages=len(batch))
+                for delivery in batch:
+                    delivery.reject()
 
     def _gather(self) -> list[Delivery]:
         try:
@@ -74,6 +78,8 @@ class BatchConsumer:
         return batch
 
     def _settle(self, batch: list[Delivery]) -> None:
+        if not batch:
+            return
         storing = tenacity.Retrying(
             retry=tenacity.retry_if_exception_type(DependencyAway),
             wait=_BACKOFF,

@@ -107,9 +107,16 @@ class SwitchLink:
             retry_error_callback=lambda _: None,
         )
         while not self._stopping.is_set():
-            connection = connecting(self._connect)
-            if connection is not None and not self._stopping.wait(_SETTLE_SECONDS):
-                self._serve(connection)
+            try:
+                connection = connecting(self._connect)
+                if connection is not None and not self._stopping.wait(_SETTLE_SECONDS):
+                    self._serve(connection)
+            except Exception:
+                # A fault of ours must not leave a process that lives and is mute.
+                log.exception("link failed; connecting anew", switch=self.name)
+                self._stopping.wait(_SETTLE_SECONDS)
+            self._up.clear()
+            self._refuse_waiting()
             self._drop_wake()
 
     def _tell_away(self, state: tenacity.RetryCallState) -> None:
@@ -143,9 +150,7 @@ class SwitchLink:
                 connection.recvEventTimed(1)
                 continue
             self._send(connection, job)
-        self._up.clear()
         log.warning("switch link down", switch=self.name)
-        self._refuse_waiting()
 
     def _send(self, connection: ESL.ESLconnection, job: _Job) -> None:
         if not job.answer.set_running_or_notify_cancel():

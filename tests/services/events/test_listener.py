@@ -1,0 +1,158 @@
+"""Hearing a switch: the simulated one, and some that misbehave."""
+
+import queue
+import socket
+import threading
+
+import pytest
+
+from services.events.life import SUBSCRIPTION
+from services.events.listener import Listener
+from shared.switch.address import SwitchAddress
+from simulator.running import RunningSimulator
+from simulator.settings import Settings
+from tests.simulator.esl_client import EslClient
+from tests.waiting import until
+
+PASSWORD = "a-secret"
+
+
+class Ears:
+    """Whatever a listener tells, kept."""
+
+    def __init__(self, port, *, password=PASSWORD):
+        self.events: queue.SimpleQueue[dict[str, str]] = queue.SimpleQueue()
+        self.ups: list[str] = []
+        self.downs: list[str] = []
+        self.listener = Listener(
+            SwitchAddress("fs1", "127.0.0.1", port, password),
+            SUBSCRIPTION,
+            on_event=lambda event: self.events.put(dict(event)),
+            on_up=lambda: self.ups.append("up"),
+            on_down=self.downs.append,
+        )
+
+    def __enter__(self):
+        self.listener.start()
+        return self
+
+    def __exit__(self, *_):
+        self.listener.stop()
+
+    def hear(self, name):
+        """Return the next event of this name."""
+        while True:
+            event = self.events.get(timeout=20)
+            if event["Event-Name"] == name:
+                return event
+
+
+class Script:
+    """A switch that greets every link and then sends what the script says, once."""
+
+    def __init__(self, *pieces):
+        self.pieces = list(pieces)
+        self.links = 0
+        self.server = socket.create_server(("127.0.0.1", 0))
+        self.port = self.server.getsockname()[1]
+        self.open = []
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    def _accept(self):
+        while True:
+            try:
+                link, _ = self.server.accept()
+            except OSError:
+                return
+            self.open.append(link)
+            self.links += 1
+            link.sendall(b"Content-Type: auth/request\n\n")
+            for _ in range(2):  # the password, the subscription
+                if not link.recv(65536):
+                    break
+                link.sendall(b"Content-Type: command/reply\nReply-Text: +OK accepted\n\n")
+            if self.pieces:
+                link.sendall(self.pieces.pop(0))
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.server.close()
+        for link in self.open:
+            link.close()
+
+
+def frame(body, kind=b"text/event-json"):
+    """Return an event as the event socket frames it."""
+    return b"Content-Length: %d\nContent-Type: %s\n\n%s" % (len(body), kind, body)
+
+
+GOOD = frame(b'{"Event-Name":"GOOD"}')
+
+
+def test_a_call_on_the_switch_is_heard():
+    """All that the service subscribes to arrives, in the order of the switch."""
+    with (
+        RunningSimulator(Settings(password=PASSWORD, port=0)) as simulator,
+        Ears(simulator.port) as ears,
+    ):
+        until(lambda: ears.listener.up)
+        with EslClient(simulator.port, PASSWORD) as client:
+            client.command("bgapi originate sofia/gateway/carrier/13800138486 &park()")
+        created = ears.hear("CHANNEL_CREATE")
+        gone = ears.hear("CHANNEL_HANGUP_COMPLETE")
+
+    assert created["Unique-ID"] == gone["Unique-ID"]
+    assert gone["Hangup-Cause"] == "USER_BUSY"
+
+
+@pytest.mark.parametrize(
+    "broken",
+    [
+        b"Content-Length: ten\n\n",
+        b"in the middle of an old frame\n\n",
+        frame(b"not json"),
+        frame(b"[]"),
+        frame(b"Disconnected, goodbye.\n", b"text/disconnect-notice"),
+    ],
+)
+def test_a_broken_stream_is_left_and_the_next_link_heard(broken):
+    """FreeSWITCH may cut a frame and go on: nothing after it can be trusted."""
+    with Script(broken + GOOD, GOOD) as switch, Ears(switch.port) as ears:
+        ears.hear("GOOD")
+        until(lambda: switch.links == 2)
+
+    assert len(ears.ups) == 2
+    assert ears.events.empty()
+    assert len(ears.downs) == 1
+
+
+def test_bytes_that_are_no_text_do_not_end_the_stream():
+    """A phone can put anything into a header."""
+    odd = frame(b'{"Event-Name":"ODD","x":"\xe9\xff","y":"a\nb"}')
+    with Script(odd + GOOD) as switch, Ears(switch.port) as ears:
+        assert "\ufffd" in ears.hear("ODD")["x"]
+        ears.hear("GOOD")
+    assert switch.links == 1
+
+
+def test_a_switch_that_refuses_us_is_tried_again_and_never_up():
+    """A wrong password is the operator's to mend; then it works without a restart of ours."""
+    with (
+        RunningSimulator(Settings(password=PASSWORD, port=0)) as simulator,
+        Ears(simulator.port, password="wrong-one") as ears,
+        Ears(simulator.port) as good,
+    ):
+        until(lambda: good.listener.up)
+
+        assert not ears.listener.up
+    assert ears.ups == ears.downs == []
+
+
+def test_stopping_does_not_wait_for_the_switch():
+    """A silent link is left at once."""
+    with Script() as switch:
+        with Ears(switch.port) as ears:
+            until(lambda: ears.listener.up)
+        assert not ears.listener.running
