@@ -94,9 +94,7 @@ def test_any_thread_may_keep_messages(spool):
 def test_a_place_that_cannot_be_written_is_told_at_once(tmp_path):
     """A file where the directory should be, a directory where the file should be, no database."""
     (tmp_path / "file").write_text("")
-    (tmp_path / "other").write_text(
-        "this is no SQLite database" * 10
-    )
+    (tmp_path / "other").write_text("this is no SQLite database" * 10)
     for path in (tmp_path / "file" / "spool.sqlite", tmp_path, tmp_path / "other"):
         with pytest.raises(SpoolUnwritable, match=str(tmp_path)):
             Spool(path)
