@@ -21,6 +21,8 @@ _TOLD = Counter("voice_events_told", "Business events given to the broker", ["ty
 _HEARD = Counter("voice_events_heard", "Events heard from a switch", ["switch"])
 _MISSED = Counter("voice_events_missed", "Events of a switch that were a fault of ours", ["switch"])
 
+_WORTH_A_LINE = {"call.created", "call.ended"}
+
 log = structlog.get_logger(__name__)
 
 
@@ -67,6 +69,8 @@ class Teller:
     def _tell(self, events: Iterable[Event]) -> None:
         for event in events:
             _TOLD.labels(event.type).inc()
+            if event.type in _WORTH_A_LINE:
+                log.info(event.type, call_id=event.subject, outcome=event.data.get("outcome"))
             self._send(
                 Message(
                     exchange=topology.EVENTS,
