@@ -3,9 +3,12 @@
 import threading
 from collections.abc import Callable, Mapping
 
+import structlog
 from flask import Blueprint, Flask, Response
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from werkzeug.serving import WSGIRequestHandler, make_server
+
+log = structlog.get_logger(__name__)
 
 Check = Callable[[], bool]
 
@@ -20,7 +23,7 @@ def blueprint(checks: Mapping[str, Check]) -> Blueprint:
 
     @routes.get("/readyz")
     def readyz() -> tuple[dict[str, object], int]:
-        results = {name: check() for name, check in checks.items()}
+        results = {name: _holds(name, check) for name, check in checks.items()}
         ready = all(results.values())
         return {"status": "ready" if ready else "waiting", "checks": results}, 200 if ready else 503
 
@@ -55,6 +58,14 @@ def split_bind(bind: str) -> tuple[str, int]:
     """Return host and port of a `host:port` setting."""
     host, _, port = bind.rpartition(":")
     return host.strip("[]"), int(port)
+
+
+def _holds(name: str, check: Check) -> bool:
+    try:
+        return check()
+    except Exception:
+        log.exception("a check failed", check=name)
+        return False
 
 
 class _Quiet(WSGIRequestHandler):

@@ -17,17 +17,20 @@ import structlog
 import tenacity
 from pika import BasicProperties, SelectConnection, URLParameters
 from pika.channel import Channel
+from pika.exceptions import ChannelClosedByClient
 from pika.spec import Basic
 
 from shared.broker import topology
 from shared.broker.message import BrokerAway, Delivery, Message, Unroutable
 from shared.broker.subscription import Subscription, plain
 
+_JOURNAL_SECONDS = 5
 _REPLIES = "amq.rabbitmq.reply-to"
 _BACKOFF = tenacity.wait_exponential_jitter(multiplier=0.2, max=5, jitter=0.3)
 
 T = TypeVar("T")
 _Waiting: TypeAlias = tuple[Message, Future[None]]
+_Request: TypeAlias = tuple[Future[bytes], Future[None]]  # its reply, and its own being sent
 
 log = structlog.get_logger(__name__)
 
@@ -45,7 +48,7 @@ class Broker:
         self._waiting: deque[_Waiting] = deque()
         self._unconfirmed: OrderedDict[int, _Waiting] = OrderedDict()
         self._returned: set[str] = set()
-        self._requests: dict[str, Future[bytes]] = {}
+        self._requests: dict[str, _Request] = {}
         self._subscriptions: list[Subscription] = []
         self._connection: SelectConnection | None = None
         self._channel: Channel | None = None
@@ -93,12 +96,7 @@ class Broker:
         It fails with `Unroutable`, or with `BrokerAway` where the broker refused it.
         """
         future: Future[None] = Future()
-        with self._lock:
-            self._waiting.append((message, future))
-            if self._flushing:
-                return future
-            self._flushing = True
-        self._soon(self._flush)
+        self._send(message, future)
         return future
 
     def request(self, message: Message) -> Future[bytes]:
@@ -112,14 +110,17 @@ class Broker:
         if not self.connected:
             future.set_exception(BrokerAway("no connection to the broker"))
             return future
-        self._requests[message.correlation_id] = future
-        published = self.publish(message)
+        published: Future[None] = Future()
         published.add_done_callback(partial(self._not_published, message.correlation_id))
+        self._requests[message.correlation_id] = (future, published)
+        self._send(message, published)
         return future
 
     def forget(self, correlation_id: str) -> None:
-        """Wait for this reply no longer; a late one is dropped."""
-        self._requests.pop(correlation_id, None)
+        """Wait for this reply no longer: a late one is dropped, an unsent request not sent."""
+        _, published = self._requests.pop(correlation_id, (None, None))
+        if published is not None:
+            published.cancel()
 
     def consume(
         self, queue: str, on_delivery: Callable[[Delivery], None], *, prefetch: int
@@ -130,6 +131,14 @@ class Broker:
         before `start`.
         """
         self._subscriptions.append(Subscription(queue, on_delivery, prefetch, self._soon))
+
+    def _send(self, message: Message, future: "Future[None]") -> None:
+        with self._lock:
+            self._waiting.append((message, future))
+            if self._flushing:
+                return
+            self._flushing = True
+        self._soon(self._flush)
 
     # -- the connection's own thread ---------------------------------------------------------
 
@@ -177,7 +186,31 @@ class Broker:
                 self._connection.ioloop.add_callback_threadsafe(work)
 
     def _opened(self, connection: SelectConnection) -> None:
-        connection.channel(on_open_callback=self._channel_opened)
+        # The journal first: what is published before it stands, it would never remember.
+        self._declare_journal(
+            connection, lambda: connection.channel(on_open_callback=self._channel_opened)
+        )
+
+    def _declare_journal(
+        self, connection: SelectConnection, then: Callable[[], object] = lambda: None
+    ) -> None:
+        """Declare the journal, trying again for as long as RabbitMQ will not; do `then` at once."""
+
+        def opened(channel: Channel) -> None:
+            channel.add_on_close_callback(closed)
+            topology.declare_journal(channel, days=self._journal_days, then=channel.close)
+
+        def closed(_channel: Channel, reason: Exception) -> None:
+            if not connection.is_open:
+                return
+            if not isinstance(reason, ChannelClosedByClient):
+                log.warning("the journal is not there; asking again", error=plain(reason))
+                again = partial(self._declare_journal, connection)
+                connection.ioloop.call_later(_JOURNAL_SECONDS, again)
+            then()
+
+        if connection.is_open:
+            connection.channel(on_open_callback=opened)
 
     def _not_opened(self, connection: SelectConnection, error: BaseException) -> None:
         log.warning("broker is away", error=plain(error))
@@ -186,7 +219,7 @@ class Broker:
     def _channel_opened(self, channel: Channel) -> None:
         channel.add_on_close_callback(self._channel_closed)
         channel.add_on_return_callback(self._on_return)
-        topology.declare(channel, journal_days=self._journal_days)
+        topology.declare(channel)
         channel.basic_consume(_REPLIES, self._on_reply, auto_ack=True)
         channel.confirm_delivery(self._on_confirm, callback=lambda _: self._ready(channel))
 
@@ -216,14 +249,16 @@ class Broker:
         self._channel = None
         if not self._stopping.is_set():
             log.warning("broker connection broke", error=reason, unsent=self.backlog)
+        requests, self._requests = self._requests, {}
+        for reply, published in requests.values():
+            # Whoever asked is told now and may ask again: what is sent later would be done twice.
+            published.cancel()
+            _fail(reply, BrokerAway("the connection to the broker broke"))
         with self._lock:
             self._waiting.extendleft(reversed(self._unconfirmed.values()))
             self._unconfirmed.clear()
             self._flushing = False
         self._returned.clear()
-        requests, self._requests = self._requests, {}
-        for request in requests.values():
-            _fail(request, BrokerAway("the connection to the broker broke"))
 
     def _close(self) -> None:
         connection = self._connection
@@ -279,16 +314,16 @@ class Broker:
     def _on_reply(
         self, _channel: Channel, _method: Basic.Deliver, properties: BasicProperties, body: bytes
     ) -> None:
-        request = self._requests.pop(properties.correlation_id or "", None)
-        if request is not None:
-            _end(request, body)
+        reply, _ = self._requests.pop(properties.correlation_id or "", (None, None))
+        if reply is not None:
+            _end(reply, body)
 
     def _not_published(self, correlation_id: str, published: "Future[None]") -> None:
         error = None if published.cancelled() else published.exception()
-        request = self._requests.get(correlation_id)
-        if error is not None and request is not None:
-            self.forget(correlation_id)
-            _fail(request, error)
+        if error is not None:
+            reply, _ = self._requests.pop(correlation_id, (None, None))
+            if reply is not None:
+                _fail(reply, error)
 
     def _idle(self) -> bool:
         return not self._waiting and not self._unconfirmed

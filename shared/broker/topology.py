@@ -3,6 +3,7 @@
 The same arguments everywhere: RabbitMQ closes the channel of whoever declares otherwise.
 """
 
+from collections.abc import Callable
 from typing import Any
 
 from pika.channel import Channel
@@ -32,8 +33,20 @@ _WORK: tuple[tuple[str, str, str], ...] = (
 _DELIVERIES = 20  # a backstop for messages that kill their consumer; handlers give up earlier
 
 
-def declare(channel: Channel, *, journal_days: int) -> None:
-    """Ask for everything; RabbitMQ keeps the order, so the last answer means all of them."""
+def declare_journal(channel: Channel, *, days: int, then: Callable[[], None]) -> None:
+    """Ask for the journal, and do `then` once it stands.
+
+    On a channel of its own: after a crash RabbitMQ may hold everything but the stream for a while,
+    and refuses whoever declares it.
+    """
+    channel.exchange_declare(EVENTS, "topic", durable=True)
+    journal = {"x-queue-type": "stream", "x-max-age": f"{days}D"}
+    channel.queue_declare(JOURNAL, durable=True, arguments=journal)
+    channel.queue_bind(JOURNAL, EVENTS, "#", callback=lambda _: then())
+
+
+def declare(channel: Channel) -> None:
+    """Ask for all the rest; RabbitMQ keeps the order, so the last answer means all of them."""
     for name, kind, arguments in _EXCHANGES:
         channel.exchange_declare(name, kind, durable=True, arguments=arguments)
     dead = {"x-queue-type": "quorum"}
@@ -49,6 +62,3 @@ def declare(channel: Channel, *, journal_days: int) -> None:
     for queue, exchange, key in _WORK:
         channel.queue_declare(queue, durable=True, arguments=work)
         channel.queue_bind(queue, exchange, key)
-    journal = {"x-queue-type": "stream", "x-max-age": f"{journal_days}D"}
-    channel.queue_declare(JOURNAL, durable=True, arguments=journal)
-    channel.queue_bind(JOURNAL, EVENTS, "#")

@@ -8,6 +8,7 @@ from shared.broker import topology
 from shared.broker.connection import Broker
 from shared.broker.message import BrokerAway, Delivery, Message, Unroutable
 from tests.shared.broker.amqp import channel_to, drain, left_in, properties, wait_for
+from tests.shared.broker.proxy import Proxy
 from tests.waiting import until
 
 
@@ -112,6 +113,35 @@ def test_a_request_gets_its_reply(broker, channel):
     )
 
     assert reply.result(10) == b"pong"
+
+
+def test_a_request_whose_connection_broke_is_not_sent_later(rabbit, channel):
+    """Who asked was told to ask again: sent later as well, it would be done twice."""
+    with Proxy(rabbit.port) as proxy:
+        broker = Broker(rabbit.url.replace(str(rabbit.port), str(proxy.port)), name="proxied")
+        broker.start()
+        until(lambda: broker.connected)
+        proxy.freeze()
+        question, statement = (
+            Message(
+                exchange=topology.COMMANDS,
+                routing_key="call.originate",
+                body=body,
+                correlation_id=body.decode(),
+                reply_to="amq.rabbitmq.reply-to",
+            )
+            for body in (b"question", b"statement")
+        )
+        reply = broker.request(question)
+        confirmed = broker.publish(statement)
+        until(lambda: proxy.held)
+        proxy.cut()
+        with pytest.raises(BrokerAway):
+            reply.result(20)
+        confirmed.result(30)
+        broker.stop()
+
+    assert drain(channel, "dialer.commands") == [b"statement"]
 
 
 def test_a_request_fails_at_once_when_the_broker_is_not_there(rabbit):
