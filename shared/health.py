@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Callable, Mapping
+from concurrent.futures import Future
 
 import structlog
 from flask import Blueprint, Flask, Response
@@ -10,12 +11,15 @@ from werkzeug.serving import WSGIRequestHandler, make_server
 
 log = structlog.get_logger(__name__)
 
+_CHECK_SECONDS = 2.0
+
 Check = Callable[[], bool]
 
 
 def blueprint(checks: Mapping[str, Check]) -> Blueprint:
     """Return the three routes. The process is ready when every check holds."""
     routes = Blueprint("health", __name__)
+    limited = {name: _Limited(name, check) for name, check in checks.items()}
 
     @routes.get("/healthz")
     def healthz() -> dict[str, str]:
@@ -23,7 +27,7 @@ def blueprint(checks: Mapping[str, Check]) -> Blueprint:
 
     @routes.get("/readyz")
     def readyz() -> tuple[dict[str, object], int]:
-        results = {name: _holds(name, check) for name, check in checks.items()}
+        results = {name: check() for name, check in limited.items()}
         ready = all(results.values())
         return {"status": "ready" if ready else "waiting", "checks": results}, 200 if ready else 503
 
@@ -60,12 +64,35 @@ def split_bind(bind: str) -> tuple[str, int]:
     return host.strip("[]"), int(port)
 
 
-def _holds(name: str, check: Check) -> bool:
-    try:
-        return check()
-    except Exception:
-        log.exception("a check failed", check=name)
-        return False
+class _Limited:
+    """A check that is not waited for longer than a probe waits for us.
+
+    A dependency that hangs keeps one thread of ours, not one for every probe.
+    """
+
+    def __init__(self, name: str, check: Check) -> None:
+        self._name = name
+        self._check = check
+        self._lock = threading.Lock()
+        self._running: Future[bool] | None = None
+
+    def __call__(self) -> bool:
+        with self._lock:
+            if self._running is None or self._running.done():
+                self._running = Future()
+                threading.Thread(target=self._run, args=[self._running], daemon=True).start()
+            running = self._running
+        try:
+            return running.result(_CHECK_SECONDS)
+        except Exception:
+            log.exception("a check failed", check=self._name)
+            return False
+
+    def _run(self, result: "Future[bool]") -> None:
+        try:
+            result.set_result(self._check())
+        except Exception as error:
+            result.set_exception(error)
 
 
 class _Quiet(WSGIRequestHandler):

@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
+from pika import URLParameters
 from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
@@ -26,6 +27,17 @@ class AmqpSettings(Settings):
 
     amqp_url: SecretStr
     events_keep_days: int = Field(default=7, ge=1)
+
+    @field_validator("amqp_url")
+    @classmethod
+    def _readable(cls, value: SecretStr) -> SecretStr:
+        try:
+            URLParameters(value.get_secret_value())
+        except Exception:
+            # What is wrong with it may be the password, which is not for the terminal.
+            message = "is no AMQP URL; characters with a meaning in URLs are written %XX"
+            raise ValueError(message) from None
+        return value
 
 
 class DatabaseSettings(Settings):

@@ -10,6 +10,9 @@ from typing import Any
 from flask import Flask
 from gunicorn.app.base import BaseApplication
 from gunicorn.glogging import Logger
+from gunicorn.workers.gthread import ThreadWorker
+
+_SOCKET_SECONDS = 5.0
 
 Build = Callable[[], tuple[Flask, Callable[[], None]]]
 
@@ -29,7 +32,7 @@ class WebServer(BaseApplication):  # type: ignore[misc]
         settings: dict[str, Any] = {
             "bind": self._bind,
             "workers": 1,
-            "worker_class": "gthread",
+            "worker_class": _Worker,
             "threads": self._threads,
             "graceful_timeout": 5,
             "timeout": 30,
@@ -47,6 +50,24 @@ class WebServer(BaseApplication):  # type: ignore[misc]
         """Build the app in the worker, where its threads and connections will live."""
         app, self._stop = self._build()
         return app
+
+
+class _Worker(ThreadWorker):  # type: ignore[misc]
+    """Waits for each piece of a request for a bounded time.
+
+    gunicorn would let a client that never finishes its request keep a thread for ever.
+    """
+
+    def handle(self, conn: Any) -> Any:
+        begin = conn.init
+
+        def begin_with_limit() -> None:
+            begin()
+            conn.sock.settimeout(_SOCKET_SECONDS)
+
+        if not conn.initialized:
+            conn.init = begin_with_limit
+        return super().handle(conn)
 
 
 class _RootLogger(Logger):  # type: ignore[misc]

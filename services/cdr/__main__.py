@@ -5,6 +5,7 @@ from functools import partial
 
 from flask import Flask
 
+from services.cdr import store
 from services.cdr.app import create_app
 from services.cdr.handlers import Writer
 from services.cdr.intake import Intake
@@ -32,9 +33,11 @@ def build(settings: CdrSettings) -> tuple[Flask, Callable[[], None]]:
     )
     spool = Spool(settings.state_dir / "cdr.sqlite")
     intake = Intake(broker, spool)
-    writer = Writer(open_engine(settings.database_url.get_secret_value()))
-    records = BatchConsumer(broker, "cdr.raw", writer.store_cdrs)
-    events = BatchConsumer(broker, "cdr.events", writer.store_events)
+    engine = open_engine(settings.database_url.get_secret_value())
+    writer = Writer(engine)
+    ready = partial(store.is_ready, engine)
+    records = BatchConsumer(broker, "cdr.raw", writer.store_cdrs, ready=ready)
+    events = BatchConsumer(broker, "cdr.events", writer.store_events, ready=ready)
     broker.start()
     for part in (intake, records, events):
         part.start()

@@ -7,7 +7,7 @@ from flask import Blueprint, Flask, Response, request
 
 from shared.spool import SpoolUnwritable
 
-_LONGEST_RECORD = 4 * 1024 * 1024
+_LONGEST_RECORD = 1024 * 1024
 _LONGEST_LEG_ID = 256
 
 log = structlog.get_logger(__name__)

@@ -15,6 +15,7 @@ from shared.messages.events import moment
 
 _LATEST = 253_402_300_799_000_000  # the end of the year 9999
 _LARGEST = 2**31 - 1
+_MOST_DIGITS = 18
 
 
 class NotARecord(ValueError):
@@ -68,12 +69,12 @@ class _Values:
 
     def number(self, name: str) -> int | None:
         text = self.text(name)
-        number = int(text) if text and text.isascii() and text.isdigit() else None
+        number = _int(text)
         return number if number is not None and number <= _LARGEST else None
 
     def time(self, name: str) -> int | None:
         text = self.text(name)
-        stamp = int(text) if text and text.isascii() and text.isdigit() else 0
+        stamp = _int(text) or 0
         return stamp if 0 < stamp <= _LATEST else None
 
 
@@ -104,6 +105,11 @@ def _storable(value: Any) -> Any:
 
 def _text(value: Any) -> str | None:
     return unquote(value).replace("\0", "\ufffd") if isinstance(value, str) and value else None
+
+
+def _int(text: str | None) -> int | None:
+    is_number = text is not None and text.isascii() and text.isdigit()
+    return int(text) if text and is_number and len(text) <= _MOST_DIGITS else None
 
 
 def _destination(raw: Mapping[str, Any]) -> str | None:

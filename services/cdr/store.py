@@ -4,11 +4,24 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import Engine, case, func
+from sqlalchemy import Engine, case, func, select
 from sqlalchemy.dialects.postgresql import insert
 
 from services.cdr.fold import Moment
+from shared.database.engine import reaching
 from shared.database.tables import CallEventRow, CallRow, CdrRow
+from shared.dependency import DependencyAway
+
+
+def is_ready(engine: Engine) -> bool:
+    """Tell whether the tables can be written."""
+    try:
+        with reaching(), engine.connect() as connection:
+            connection.execute(select(CdrRow.leg_id).limit(0))
+            connection.execute(select(CallRow.call_id).limit(0))
+    except DependencyAway:
+        return False
+    return True
 
 
 def keep_cdrs(engine: Engine, cdrs: Sequence[Mapping[str, Any]]) -> int:

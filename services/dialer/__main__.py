@@ -45,6 +45,7 @@ def main() -> None:
     stops = [health.serve(settings.dialer_bind, checks)] if settings.dialer_bind else []
     process.wait_for_stop()
     process.stop_all(consumer.stop, broker.stop, *(link.stop for link in links), *stops)
+    process.leave_nobody_waiting()
 
 
 if __name__ == "__main__":

@@ -1,5 +1,6 @@
 """Carries out the dialer's commands: message in, claim, switch, reply out."""
 
+import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import count
@@ -67,6 +68,8 @@ class Dialer:
         with reaching():
             repeated = store.find(self.engine, ordered.id)
             link = None if repeated else self._pick()
+            if link is not None and ordered.is_late(time.time()):
+                raise Refused("expired", "nobody waits for it any more")
             if link is None or not store.claim(
                 self.engine, ordered.id, name=command.NAME, data=data, switch=link.name
             ):

@@ -8,6 +8,7 @@ from pydantic_settings import NoDecode
 
 from services.dialer.plan import trunk_name
 from shared.settings import AmqpSettings, DatabaseSettings, DomainSettings, SwitchesSettings
+from shared.switch.dial_string import fill, safe
 
 
 class DialerSettings(AmqpSettings, DatabaseSettings, DomainSettings, SwitchesSettings):
@@ -29,6 +30,8 @@ class DialerSettings(AmqpSettings, DatabaseSettings, DomainSettings, SwitchesSet
         templates = [template.strip() for template in value.split(",") if template.strip()]
         if not templates or not all("{number}" in template for template in templates):
             raise ValueError("every trunk is a dial template that holds {number}")
+        for template in templates:
+            safe(fill(template, number="123"))
         trunks = {trunk_name(template): template for template in templates}
         if len(trunks) != len(templates):
             raise ValueError(f"two trunks have one name; there are {', '.join(trunks)}")
@@ -39,4 +42,5 @@ class DialerSettings(AmqpSettings, DatabaseSettings, DomainSettings, SwitchesSet
     def _has_extension(cls, value: str) -> str:
         if "{extension}" not in value:
             raise ValueError("the dial template holds no {extension}")
+        safe(fill(value, extension="1", domain="d"))
         return value

@@ -36,6 +36,7 @@ def main() -> None:
     stops = [health.serve(settings.events_bind, checks)] if settings.events_bind else []
     process.wait_for_stop()
     process.stop_all(*(listener.stop for listener in listeners), broker.stop, *stops)
+    process.leave_nobody_waiting()
 
 
 def _heard(listener: Listener) -> health.Check:

@@ -19,7 +19,8 @@ from services.events.phones import Phones
 from shared.messages.events import Event
 from shared.telephony.words import Direction, Role
 
-_REMEMBERED = 20_000  # ended calls whose late events must not bring them to life again
+# Ended calls, and their legs, whose late events must not bring them to life again.
+_REMEMBERED = 60_000
 
 _RINGING = {"CHANNEL_PROGRESS", "CHANNEL_PROGRESS_MEDIA"}
 
@@ -147,7 +148,7 @@ class SwitchLife:
     def _leg(self, event: Observed) -> tuple[Call | None, Leg | None]:
         """Return the leg that an event is about, beginning its call where it is the first."""
         leg_id = event.leg_id
-        if leg_id is None:
+        if leg_id is None or leg_id in self._over:
             return None, None
         call_id = self._call_of_leg.get(leg_id) or self._belongs_to(event, leg_id)
         if call_id in self._over:
@@ -283,10 +284,11 @@ class SwitchLife:
             total_ms=_ms(call.created_at, at),
         )
         del self._calls[call.call_id]
+        self._over[call.call_id] = None
         for leg_id in call.legs:
             del self._call_of_leg[leg_id]
-        self._over[call.call_id] = None
-        if len(self._over) > _REMEMBERED:
+            self._over[leg_id] = None
+        while len(self._over) > _REMEMBERED:
             self._over.popitem(last=False)
 
 

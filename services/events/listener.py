@@ -22,6 +22,7 @@ from shared.switch.handshake import SwitchAway, connect
 _CONNECT_SECONDS = 3.0
 _CHUNK = 1 << 18
 _BEAT_SECONDS = 20.0  # FreeSWITCH's own default; two missed and the link is taken as dead
+_GOOD_SECONDS = 3.0  # a link that broke sooner is followed by a pause
 _SILENCE_SECONDS = 2 * _BEAT_SECONDS + 5
 # Quicker than the dialer, which gives us its settling time as a start: see shared/switch/link.py.
 _BACKOFF = tenacity.wait_exponential_jitter(multiplier=0.1, max=0.4, jitter=0.1)
@@ -105,15 +106,17 @@ class Listener:
         with connect(self._address, timeout=_CONNECT_SECONDS) as link:
             frames = FrameReader()
             link.settimeout(0.5)
-            link.sendall(f"event json {' '.join(self._subscription)}\n\n".encode())
+            since = time.monotonic()
             try:
+                link.sendall(f"event json {' '.join(self._subscription)}\n\n".encode())
                 self._receive(link.recv, frames)
             except (LinkLost, BadFrame, OSError) as error:
-                if not self.up:
+                if self.up:
+                    self._up.clear()
+                    log.warning("switch link down", switch=self._address.name, error=str(error))
+                    self._on_down(str(error))
+                if time.monotonic() - since < _GOOD_SECONDS:
                     raise LinkLost(f"{self._address.name}: {error}") from error
-                self._up.clear()
-                log.warning("switch link down", switch=self._address.name, error=str(error))
-                self._on_down(str(error))
 
     def _receive(self, receive: Callable[[int], bytes], frames: FrameReader) -> None:
         heard = time.monotonic()
@@ -149,9 +152,20 @@ def _decode(body: bytes) -> dict[str, Any]:
         event = orjson.loads(body)
     except orjson.JSONDecodeError:
         try:
-            event = json.loads(body.decode("utf-8", "replace"), strict=False)
-        except ValueError:
+            event = _storable(json.loads(body.decode("utf-8", "replace"), strict=False))
+        except (ValueError, RecursionError):
             raise BadFrame(f"not JSON: {body[:60]!r}") from None
     if not isinstance(event, dict):
         raise BadFrame(f"no event: {body[:60]!r}")
     return event
+
+
+def _storable(value: Any) -> Any:
+    """Return the value without half characters, which JSON can hold and UTF-8 cannot."""
+    if isinstance(value, str):
+        return value.encode("utf-8", "replace").decode()
+    if isinstance(value, list):
+        return [_storable(item) for item in value]
+    if isinstance(value, dict):
+        return {_storable(name): _storable(item) for name, item in value.items()}
+    return value

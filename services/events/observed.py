@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 _LATEST = 253_402_300_799_000_000  # the end of the year 9999
+_MOST_DIGITS = 18
 _NOBODY = {"0000000000"}  # the caller id that FreeSWITCH makes up where it has none
 
 
@@ -31,7 +32,8 @@ class Observed:
     def number(self, name: str) -> int | None:
         """Return a header that is a whole number."""
         text = self.text(name)
-        return int(text) if text and text.isascii() and text.isdigit() else None
+        is_number = text is not None and text.isascii() and text.isdigit()
+        return int(text) if text and is_number and len(text) <= _MOST_DIGITS else None
 
     def time(self, name: str) -> int | None:
         """Return a time in microseconds, None for what did not happen."""

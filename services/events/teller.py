@@ -3,6 +3,7 @@
 The reader never waits for the broker: what is told is handed over and confirmed in its own time.
 """
 
+import threading
 import time
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import Future
@@ -14,13 +15,16 @@ from prometheus_client import Counter
 
 from services.events.life import SwitchLife
 from shared.broker import topology
-from shared.broker.message import Message
+from shared.broker.message import LONGEST_SHORT, Message, Unsendable
 from shared.messages.events import CONTENT_TYPE, Event
 
 _TOLD = Counter("voice_events_told", "Business events given to the broker", ["type"])
 _HEARD = Counter("voice_events_heard", "Events heard from a switch", ["switch"])
+_LOST = Counter("voice_events_lost", "Business events that some queue never took", ["type"])
 _MISSED = Counter("voice_events_missed", "Events of a switch that were a fault of ours", ["switch"])
 
+_TRIES = 8
+_LONGEST_PAUSE = 30.0
 _WORTH_A_LINE = {"call.created", "call.ended"}
 
 log = structlog.get_logger(__name__)
@@ -39,13 +43,11 @@ class Teller:
         """Tell what an event of the switch means."""
         self._heard.inc()
         try:
-            told = self._life.observe(headers)
+            self._tell(self._life.observe(headers))
         except Exception:
             # One event that we do not understand must not make us deaf to all others.
             _MISSED.labels(self._switch).inc()
             log.exception("event not understood", name=headers.get("Event-Name"))
-            return
-        self._tell(told)
 
     def switch_up(self) -> None:
         """Tell that the switch is heard again."""
@@ -79,16 +81,30 @@ class Teller:
                     type=event.type,
                     message_id=str(event.id),
                     content_type=CONTENT_TYPE,
-                    correlation_id=event.subject,
+                    correlation_id=_short(event.subject),
                 )
             )
 
-    def _send(self, message: Message) -> None:
-        self._publish(message).add_done_callback(partial(self._sent, message))
+    def _send(self, message: Message, tries: int = 1) -> None:
+        self._publish(message).add_done_callback(partial(self._sent, message, tries))
 
-    def _sent(self, message: Message, confirmed: "Future[None]") -> None:
-        # The broker keeps what it could not take while it is away; this is a broker that is there
-        # and says no (a queue without its leader, say). It is asked until it says yes.
-        if error := confirmed.exception():
-            log.warning("event not taken; sending again", type=message.type, error=str(error))
-            self._send(message)
+    def _sent(self, message: Message, tries: int, confirmed: "Future[None]") -> None:
+        # The broker keeps what it could not take while it is away. This is a broker that is there
+        # and says no, because a queue somewhere is full or without its leader; all others have the
+        # event already, so it is asked again with growing patience, and not for ever.
+        error = confirmed.exception()
+        if error is None:
+            return
+        if isinstance(error, Unsendable) or tries == _TRIES:
+            _LOST.labels(message.type).inc()
+            log.error("event not taken", type=message.type, id=message.message_id, error=str(error))
+            return
+        log.warning("event not taken yet", type=message.type, tries=tries, error=str(error))
+        timer = threading.Timer(min(2**tries, _LONGEST_PAUSE), self._send, [message, tries + 1])
+        timer.daemon = True
+        timer.start()
+
+
+def _short(text: str) -> str | None:
+    """Return the text where AMQP can carry it as a property."""
+    return text if len(text.encode()) <= LONGEST_SHORT else None

@@ -1,11 +1,13 @@
 """The gateway's way to the services that do something."""
 
+import time
 from typing import Any
 from uuid import UUID, uuid4
 
 from shared.broker import topology
+from shared.broker.commands import DEADLINE
 from shared.broker.connection import Broker
-from shared.broker.message import BrokerAway, Message
+from shared.broker.message import BrokerAway, Message, PossiblySent
 from shared.messages import replies
 from shared.messages.commands import Command
 
@@ -27,7 +29,10 @@ class CommandBus:
         self._answer_seconds = answer_seconds
 
     def send(self, command: Command, command_id: UUID) -> None:
-        """Return when the command is safe with the broker; raise `BrokerAway` where it is not."""
+        """Return when the command is safe with the broker.
+
+        Raise `BrokerAway` where it certainly is not, `NoAnswer` where it may be.
+        """
         if not self._broker.connected:
             raise BrokerAway("no connection to the broker")
         confirmed = self._broker.publish(
@@ -43,12 +48,16 @@ class CommandBus:
             confirmed.result(_CONFIRM_SECONDS)
         except TimeoutError:
             confirmed.cancel()
-            raise BrokerAway("the broker did not confirm in time") from None
+            raise NoAnswer(
+                "the broker did not confirm in time; it may be done all the same: "
+                "repeat it with the same Idempotency-Key only"
+            ) from None
 
     def ask(self, command: Command, command_id: UUID) -> dict[str, Any]:
         """Return what the service that carries the command out answers.
 
-        Raise `Refused` where it says no, `BrokerAway` and `NoAnswer` where it says nothing.
+        Raise `Refused` where it says no, `BrokerAway` where it was not asked, and `NoAnswer` where
+        it may have been and says nothing. Once `_EXPIRY_MS` are over it is not begun any more.
         """
         correlation_id = str(uuid4())
         reply = self._broker.request(
@@ -61,11 +70,14 @@ class CommandBus:
                 correlation_id=correlation_id,
                 reply_to=_REPLY_TO,
                 expires_ms=_EXPIRY_MS,
+                headers={DEADLINE: time.time_ns() // 1_000_000 + _EXPIRY_MS},
             )
         )
         try:
             return replies.read(reply.result(self._answer_seconds))
         except TimeoutError:
             raise NoAnswer(f"no answer to {command.NAME} in {self._answer_seconds} s") from None
+        except PossiblySent as error:
+            raise NoAnswer(f"no answer to {command.NAME}: {error}") from error
         finally:
             self._broker.forget(correlation_id)

@@ -16,6 +16,7 @@ _REFUSALS = {
     "unavailable": HTTPStatus.SERVICE_UNAVAILABLE,
     "switch_refused": HTTPStatus.SERVICE_UNAVAILABLE,
     "no_answer": HTTPStatus.GATEWAY_TIMEOUT,
+    "expired": HTTPStatus.GATEWAY_TIMEOUT,
     "exists": HTTPStatus.CONFLICT,
     "not_found": HTTPStatus.NOT_FOUND,
     "failed": HTTPStatus.INTERNAL_SERVER_ERROR,

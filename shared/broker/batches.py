@@ -23,27 +23,32 @@ class BatchConsumer:
     """Hands what a queue holds to `store`, in batches.
 
     A batch is stored when it is full or its first message has waited `wait_seconds`. While the
-    store is away the batch is kept and tried again. A message for which `store` fails by itself
-    goes to the dead letters, and the others of its batch are stored.
+    store is away the batch is kept and tried again; if it stays away, the messages are given back
+    and no more are taken until `ready` says that it is there. A message for which `store` fails by
+    itself goes to the dead letters, and the others of its batch are stored.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913
         self,
         broker: Broker,
         amqp_queue: str,
         store: Callable[[Sequence[Delivery]], None],
         *,
-        size: int = 500,
+        ready: Callable[[], bool],
+        size: int = 200,
         wait_seconds: float = 0.05,
+        hold_seconds: float = 10.0,
     ) -> None:
         self._broker = broker
         self._store = store
+        self._ready = ready
         self._size = size
         self._wait_seconds = wait_seconds
+        self._hold_seconds = hold_seconds
         self._deliveries: queue.SimpleQueue[Delivery] = queue.SimpleQueue()
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name=amqp_queue, daemon=True)
-        broker.consume(amqp_queue, self._deliveries.put, prefetch=2 * size)
+        self._subscription = broker.consume(amqp_queue, self._deliveries.put, prefetch=2 * size)
 
     def start(self) -> None:
         """Begin to store; return at once."""
@@ -84,22 +89,35 @@ class BatchConsumer:
             retry=tenacity.retry_if_exception_type(DependencyAway),
             wait=_BACKOFF,
             sleep=tenacity.sleep_using_event(self._stopping),
-            stop=tenacity.stop_when_event_set(self._stopping),
+            stop=tenacity.stop_when_event_set(self._stopping)
+            | tenacity.stop_after_delay(self._hold_seconds),
             before_sleep=_tell_away,
         )
         try:
             storing(self._store, batch)
         except tenacity.RetryError:
-            return  # stopping: nothing was acked, nothing is lost
+            self._wait_until_ready()
         except Exception as error:
             if len(batch) > 1:
                 for delivery in batch:
                     self._settle([delivery])
             else:
-                bury(self._broker, batch[0], f"{type(error).__name__}: {error}", then=batch[0].ack)
-            return
-        for delivery in batch:
-            delivery.ack()
+                told = f"{type(error).__name__}: {str(error).partition(chr(10))[0]}"
+                bury(self._broker, batch[0], told, then=batch[0].ack)
+        else:
+            for delivery in batch:
+                delivery.ack()
+
+    def _wait_until_ready(self) -> None:
+        """Give everything back, and take messages again when they can be stored."""
+        if self._stopping.is_set():
+            return  # nothing was acked, nothing is lost
+        self._subscription.pause()
+        while not self._stopping.wait(_POLL_SECONDS) and not self._ready():
+            pass
+        while not self._deliveries.empty():
+            self._deliveries.get()  # given back meanwhile, and delivered again
+        self._subscription.resume()
 
 
 def _tell_away(state: tenacity.RetryCallState) -> None:

@@ -1,8 +1,10 @@
 """Command in, reply out, ack last: how a service carries out what its queue holds."""
 
 import threading
+import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from typing import Any
 
 import structlog
@@ -15,12 +17,21 @@ from shared.messages import replies
 from shared.messages.commands import Command, NotACommand, Ordered, Owner, parse
 from shared.messages.replies import Refused
 
+DEADLINE = "x-deadline-ms"
+
 _PATIENCE_SECONDS = 0.5
+_STOP_SECONDS = 5.0
 _TRIES = 3
 
 Handler = Callable[[Ordered], Mapping[str, Any]]
 
 log = structlog.get_logger(__name__)
+
+
+def deadline_of(delivery: Delivery) -> float | None:
+    """Return when nobody waits for a message any more, in seconds since 1970."""
+    milliseconds = delivery.headers.get(DEADLINE)
+    return milliseconds / 1000 if isinstance(milliseconds, int) else None
 
 
 class CommandConsumer:
@@ -48,9 +59,12 @@ class CommandConsumer:
         broker.consume(f"{owner}.commands", self._accept, prefetch=prefetch)
 
     def stop(self) -> None:
-        """Finish what is being carried out; leave the rest in the queue."""
+        """Finish what is being carried out, within reason; leave the rest in the queue."""
         self._stopping.set()
-        self._pool.shutdown(wait=True, cancel_futures=True)
+        self._pool.shutdown(wait=False, cancel_futures=True)
+        until = time.monotonic() + _STOP_SECONDS
+        for thread in self._pool._threads:
+            thread.join(max(0, until - time.monotonic()))
 
     def _accept(self, delivery: Delivery) -> None:
         if not self._stopping.is_set():
@@ -76,7 +90,8 @@ class CommandConsumer:
                 if delivery.returns + 1 < _TRIES:
                     delivery.reject()
                 else:
-                    self._bury(delivery, Refused("failed", f"{type(error).__name__}: {error}"))
+                    told = f"{type(error).__name__}: {str(error).partition(chr(10))[0]}"
+                    self._bury(delivery, Refused("failed", told))
 
     def _result(self, delivery: Delivery) -> bytes:
         ordered = parse(
@@ -88,6 +103,9 @@ class CommandConsumer:
         )
         if ordered is None:
             raise _NotOurs
+        ordered = replace(ordered, deadline=deadline_of(delivery))
+        if ordered.is_late(time.time()):
+            raise Refused("expired", "nobody waits for it any more")
         return replies.accepted(self._handlers[type(ordered.command)](ordered))
 
     def _answer(self, delivery: Delivery, body: bytes) -> None:

@@ -7,6 +7,7 @@ on the next one.
 """
 
 import threading
+import time
 from collections import OrderedDict, deque
 from collections.abc import Callable
 from concurrent.futures import Future
@@ -21,12 +22,19 @@ from pika.exceptions import ChannelClosedByClient
 from pika.spec import Basic
 
 from shared.broker import topology
-from shared.broker.message import BrokerAway, Delivery, Message, Unroutable
+from shared.broker.message import (
+    BrokerAway,
+    Delivery,
+    Message,
+    PossiblySent,
+    Unroutable,
+    Unsendable,
+)
 from shared.broker.subscription import Subscription, plain
 
 _JOURNAL_SECONDS = 5
+_GOOD_SECONDS = 3  # a connection that broke sooner is followed by a pause
 _REPLIES = "amq.rabbitmq.reply-to"
-_BACKOFF = tenacity.wait_exponential_jitter(multiplier=0.2, max=5, jitter=0.3)
 
 T = TypeVar("T")
 _Waiting: TypeAlias = tuple[Message, Future[None]]
@@ -38,8 +46,17 @@ log = structlog.get_logger(__name__)
 class Broker:
     """A connection to RabbitMQ that comes back by itself. Start it after any fork."""
 
-    def __init__(self, url: str, *, name: str, journal_days: int = 7, window: int = 1000) -> None:
+    def __init__(
+        self,
+        url: str,
+        *,
+        name: str,
+        journal_days: int = 7,
+        window: int = 1000,
+        longest_pause: float = 2.0,
+    ) -> None:
         self._url = url
+        self._longest_pause = longest_pause
         self._name = name
         self._journal_days = journal_days
         self._window = window
@@ -56,7 +73,8 @@ class Broker:
         self._flushing = False
         self._stopping = threading.Event()
         self._connected = threading.Event()
-        self._stood = False
+        self._blocked = False
+        self._stood_since: float | None = None
         self._thread = threading.Thread(target=self._run, name=f"broker-{name}", daemon=True)
 
     # -- from any thread ---------------------------------------------------------------------
@@ -77,8 +95,8 @@ class Broker:
 
     @property
     def connected(self) -> bool:
-        """Whether messages reach the broker now."""
-        return self._connected.is_set()
+        """Whether the broker takes messages now; one that is short of memory or disk does not."""
+        return self._connected.is_set() and not self._blocked
 
     def wait_connected(self, timeout: float) -> bool:
         """Wait until the connection stands; tell whether it does."""
@@ -93,16 +111,24 @@ class Broker:
         """Return a future that ends when the broker has the message for good.
 
         It is kept and sent again for as long as the broker is away; cancel the future to give up.
-        It fails with `Unroutable`, or with `BrokerAway` where the broker refused it.
+        It fails with `Unroutable`, with `BrokerAway` where the broker refused it, and at once with
+        `Unsendable`.
         """
         future: Future[None] = Future()
-        self._send(message, future)
+        try:
+            message.check()
+        except Unsendable as error:
+            future.set_exception(error)
+        else:
+            self._send(message, future)
         return future
 
     def request(self, message: Message) -> Future[bytes]:
-        """Return a future of the reply. It fails with `BrokerAway` when the connection breaks.
+        """Return a future of the reply.
 
-        Needs `correlation_id`; the caller bounds its patience and calls `forget`.
+        It fails with `BrokerAway` where the request certainly was not sent, with `PossiblySent`
+        where the connection broke after it was. Needs `correlation_id`; the caller bounds its
+        patience and calls `forget`.
         """
         future: Future[bytes] = Future()
         if message.correlation_id is None:
@@ -110,6 +136,7 @@ class Broker:
         if not self.connected:
             future.set_exception(BrokerAway("no connection to the broker"))
             return future
+        message.check()
         published: Future[None] = Future()
         published.add_done_callback(partial(self._not_published, message.correlation_id))
         self._requests[message.correlation_id] = (future, published)
@@ -124,13 +151,15 @@ class Broker:
 
     def consume(
         self, queue: str, on_delivery: Callable[[Delivery], None], *, prefetch: int
-    ) -> None:
+    ) -> Subscription:
         """Have every message of the queue delivered, on this connection and on those to come.
 
         `on_delivery` runs in the connection's thread: it must only hand the message on. Call this
-        before `start`.
+        before `start`. The subscription that is returned can be paused.
         """
-        self._subscriptions.append(Subscription(queue, on_delivery, prefetch, self._soon))
+        subscription = Subscription(queue, on_delivery, prefetch, self._soon)
+        self._subscriptions.append(subscription)
+        return subscription
 
     def _send(self, message: Message, future: "Future[None]") -> None:
         with self._lock:
@@ -145,7 +174,9 @@ class Broker:
     def _run(self) -> None:
         connect = tenacity.Retrying(
             retry=tenacity.retry_if_result(lambda had_connection: not had_connection),
-            wait=_BACKOFF,
+            wait=tenacity.wait_exponential_jitter(
+                multiplier=0.1, max=self._longest_pause, jitter=0.1
+            ),
             sleep=tenacity.sleep_using_event(self._stopping),
             stop=tenacity.stop_when_event_set(self._stopping),
             retry_error_callback=lambda _: None,
@@ -154,21 +185,12 @@ class Broker:
             connect(self._connect)
 
     def _connect(self) -> bool:
-        """Live through one connection, from first to last; tell whether it ever stood."""
-        self._stood = False
-        parameters = URLParameters(self._url)
-        parameters.client_properties = {"connection_name": self._name}
-        parameters.heartbeat = 30
-        parameters.blocked_connection_timeout = 60
-        parameters.socket_timeout = 5
-        parameters.connection_attempts = 1
-        self._connection = connection = SelectConnection(
-            parameters,
-            on_open_callback=self._opened,
-            on_open_error_callback=self._not_opened,
-            on_close_callback=self._closed,
-        )
+        """Live through one connection, from first to last; tell whether it was a good one."""
+        self._stood_since = None
+        connection: SelectConnection | None = None
         try:
+            connection = self._open()
+            self._connection = connection
             connection.ioloop.start()
         except Exception:
             # A fault of ours must not leave a process that lives and is deaf.
@@ -176,8 +198,38 @@ class Broker:
             self._release("fault")
         with self._loop_lock:
             self._connection = None
-        connection.ioloop.close()
-        return self._stood
+        if connection is not None:
+            connection.ioloop.close()
+        since = self._stood_since
+        was_good = since is not None and time.monotonic() - since > _GOOD_SECONDS
+        if since is not None and not was_good:
+            # A message that pika cannot read ends every connection on which it is delivered. One by
+            # one, it is the only one that is delivered too often, and goes to the dead letters.
+            for subscription in self._subscriptions:
+                subscription.be_careful()
+        return was_good
+
+    def _open(self) -> SelectConnection:
+        parameters = URLParameters(self._url)
+        parameters.client_properties = {"connection_name": self._name}
+        parameters.heartbeat = 30
+        parameters.blocked_connection_timeout = 60
+        parameters.socket_timeout = 5
+        parameters.connection_attempts = 1
+        connection = SelectConnection(
+            parameters,
+            on_open_callback=self._opened,
+            on_open_error_callback=self._not_opened,
+            on_close_callback=self._closed,
+        )
+        connection.add_on_connection_blocked_callback(lambda *_: self._set_blocked(True))
+        connection.add_on_connection_unblocked_callback(lambda *_: self._set_blocked(False))
+        return connection
+
+    def _set_blocked(self, blocked: bool) -> None:
+        log.warning("broker is short of memory or disk" if blocked else "broker takes messages")
+        self._blocked = blocked
+        self._flush()
 
     def _soon(self, work: Callable[[], None]) -> None:
         """Have the connection's thread do something; what waits needs no loop to be there."""
@@ -226,7 +278,7 @@ class Broker:
     def _ready(self, channel: Channel) -> None:
         self._channel = channel
         self._published = 0
-        self._stood = True
+        self._stood_since = time.monotonic()
         self._connected.set()
         log.info("broker is there", waiting=len(self._waiting))
         for subscription in self._subscriptions:
@@ -246,14 +298,19 @@ class Broker:
     def _release(self, reason: str) -> None:
         """Take back what the broker had not confirmed, and let nobody wait for an answer."""
         self._connected.clear()
+        self._blocked = False
         self._channel = None
         if not self._stopping.is_set():
             log.warning("broker connection broke", error=reason, unsent=self.backlog)
         requests, self._requests = self._requests, {}
+        sent = {id(future) for _, future in self._unconfirmed.values()}
         for reply, published in requests.values():
             # Whoever asked is told now and may ask again: what is sent later would be done twice.
             published.cancel()
-            _fail(reply, BrokerAway("the connection to the broker broke"))
+            if id(published) in sent or (published.done() and not published.cancelled()):
+                _fail(reply, PossiblySent("the connection broke while it was under way"))
+            else:
+                _fail(reply, BrokerAway("the connection to the broker broke"))
         with self._lock:
             self._waiting.extendleft(reversed(self._unconfirmed.values()))
             self._unconfirmed.clear()
@@ -269,7 +326,12 @@ class Broker:
 
     def _flush(self) -> None:
         channel = self._channel
-        while channel is not None and channel.is_open and len(self._unconfirmed) < self._window:
+        while (
+            channel is not None
+            and channel.is_open
+            and not self._blocked
+            and len(self._unconfirmed) < self._window
+        ):
             with self._lock:
                 if not self._waiting:
                     break
@@ -287,7 +349,7 @@ class Broker:
             )
         with self._lock:
             # Who publishes from now on wakes us, unless a confirm will do it anyway.
-            self._flushing = bool(self._waiting) and channel is not None
+            self._flushing = bool(self._waiting) and channel is not None and not self._blocked
 
     def _on_confirm(self, frame: Any) -> None:
         method = frame.method

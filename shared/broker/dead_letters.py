@@ -2,15 +2,17 @@
 
 from collections.abc import Callable
 from concurrent.futures import Future
+from dataclasses import replace
 
 import structlog
 
 from shared.broker import topology
 from shared.broker.connection import Broker
-from shared.broker.message import Delivery, Message
+from shared.broker.message import Delivery, Message, Unsendable
 
 REASON = "x-dead-reason"
 QUEUE = "x-dead-queue"
+_LONGEST_REASON = 500
 
 log = structlog.get_logger(__name__)
 
@@ -20,20 +22,24 @@ def bury(broker: Broker, delivery: Delivery, reason: str, *, then: Callable[[], 
 
     `then`, which acks it, is done only once it is safe there; otherwise it is delivered again.
     """
+    reason = reason[:_LONGEST_REASON]
     log.error("dead letter", queue=delivery.queue, name=delivery.routing_key, reason=reason)
-    buried = broker.publish(
-        Message(
-            exchange=topology.DEAD,
-            routing_key=delivery.routing_key,
-            body=delivery.body,
-            type=delivery.type,
-            message_id=delivery.message_id or "",
-            content_type=delivery.content_type or "",
-            correlation_id=delivery.correlation_id,
-            reply_to=delivery.reply_to,
-            headers={**delivery.headers, REASON: reason, QUEUE: delivery.queue},
-        )
+    letter = Message(
+        exchange=topology.DEAD,
+        routing_key=delivery.routing_key,
+        body=delivery.body,
+        type=delivery.type,
+        message_id=delivery.message_id or "",
+        content_type=delivery.content_type or "",
+        correlation_id=delivery.correlation_id,
+        reply_to=delivery.reply_to,
+        headers={**delivery.headers, REASON: reason, QUEUE: delivery.queue},
     )
+    try:
+        letter.check()
+    except Unsendable:
+        # Its own headers leave no room for the reason, or AMQP cannot say them again.
+        letter = replace(letter, headers={REASON: reason, QUEUE: delivery.queue})
 
     def settle(future: "Future[None]") -> None:
         if future.cancelled() or future.exception() is not None:
@@ -41,4 +47,4 @@ def bury(broker: Broker, delivery: Delivery, reason: str, *, then: Callable[[], 
         else:
             then()
 
-    buried.add_done_callback(settle)
+    broker.publish(letter).add_done_callback(settle)

@@ -8,10 +8,21 @@ from uuid import uuid4
 from pika import BasicProperties
 
 JSON = "application/json"
+LONGEST_SHORT = 255  # bytes of an AMQP short string: keys, ids, types
+_LARGEST_HEADER = 100_000
+_LARGEST_BODY = 16 << 20
 
 
 class BrokerAway(Exception):
     """The broker did not take the message; it may be sent again."""
+
+
+class PossiblySent(Exception):
+    """The connection broke while the message was under way; the broker may have it."""
+
+
+class Unsendable(Exception):
+    """No broker would take the message: it is too large, or AMQP cannot say it."""
 
 
 class Unroutable(Exception):
@@ -34,6 +45,22 @@ class Message:
     headers: Mapping[str, Any] = field(default_factory=dict)
     # A reply's queue is no real one: RabbitMQ takes a mandatory reply and returns it as well.
     mandatory: bool = True
+
+    def check(self) -> None:
+        """Raise `Unsendable` for a message that would break the connection it is sent on.
+
+        RabbitMQ closes it for a header larger than a frame (128 KiB) or a body over its limit, and
+        the message would be sent again on the next one, and so on.
+        """
+        try:
+            size = sum(map(len, self.properties().encode()))
+            keys = max(len(self.exchange.encode()), len(self.routing_key.encode()))
+        except Exception as error:
+            raise Unsendable(f"AMQP cannot say it: {type(error).__name__}: {error}") from error
+        if size > _LARGEST_HEADER or keys > LONGEST_SHORT or len(self.body) > _LARGEST_BODY:
+            raise Unsendable(
+                f"{len(self.body)} bytes with {size} of headers and a key of {keys} are too much"
+            )
 
     def properties(self) -> BasicProperties:
         """Return the AMQP properties; everything that must be routed also survives a restart."""

@@ -12,6 +12,7 @@ from pika.spec import Basic
 from shared.broker.message import Delivery
 
 _REOPEN_SECONDS = 1.0
+_CAREFUL_MESSAGES = 50
 
 log = structlog.get_logger(__name__)
 
@@ -19,6 +20,11 @@ log = structlog.get_logger(__name__)
 def plain(error: BaseException) -> str:
     """Return what an error of pika's says, in one line."""
     return f"{type(error).__name__}: {error}"
+
+
+def _text(value: object) -> str | None:
+    # pika leaves bytes that are no UTF-8 as bytes.
+    return value.decode("utf-8", "replace") if isinstance(value, bytes) else value  # type: ignore[return-value]
 
 
 class Subscription:
@@ -35,21 +41,51 @@ class Subscription:
         self._on_delivery = on_delivery
         self._prefetch = prefetch
         self._soon = soon
+        self._paused = False
+        self._careful = 0
+        self._connection: Any = None
+        self._channel: Channel | None = None
+
+    def pause(self) -> None:
+        """Give every message back and have none delivered until `resume`; from any thread.
+
+        For a dependency that is away: a message that is held through it would be taken for poison
+        after enough interruptions, as RabbitMQ counts them.
+        """
+        self._paused = True
+        self._soon(self._close)
+
+    def resume(self) -> None:
+        """Have messages delivered again; from any thread."""
+        self._paused = False
+        self._soon(lambda: self.open(self._connection))
+
+    def be_careful(self) -> None:
+        """Have messages delivered one by one for a while: one of them may have killed us."""
+        self._careful = _CAREFUL_MESSAGES
 
     def open(self, connection: Any) -> None:
         """Begin to consume; to be called in the connection's thread."""
-        if connection.is_open:
+        self._connection = connection
+        is_open = self._channel is not None and self._channel.is_open
+        if connection is not None and connection.is_open and not self._paused and not is_open:
             connection.channel(on_open_callback=self._opened)
 
     def _opened(self, channel: Channel) -> None:
+        self._channel = channel
         channel.add_on_close_callback(self._closed)
         channel.add_on_cancel_callback(lambda _: channel.close())
-        channel.basic_qos(prefetch_count=self._prefetch)
+        channel.basic_qos(prefetch_count=1 if self._careful else self._prefetch)
         channel.basic_consume(self._queue, self._deliver)
 
+    def _close(self) -> None:
+        if self._channel is not None and self._channel.is_open:
+            self._channel.close()
+
     def _closed(self, channel: Channel, reason: Exception) -> None:
+        self._channel = None
         connection: Any = channel.connection
-        if connection.is_open:
+        if connection.is_open and not self._paused:
             log.warning("consumer closed", queue=self._queue, error=plain(reason))
             connection.ioloop.call_later(_REOPEN_SECONDS, partial(self.open, connection))
 
@@ -57,16 +93,20 @@ class Subscription:
         self, channel: Channel, method: Basic.Deliver, properties: BasicProperties, body: bytes
     ) -> None:
         tag = int(method.delivery_tag or 0)
+        if self._careful:
+            self._careful -= 1
+            if not self._careful:
+                channel.basic_qos(prefetch_count=self._prefetch)
         self._on_delivery(
             Delivery(
                 queue=self._queue,
                 routing_key=str(method.routing_key),
                 body=body,
-                type=properties.type,
-                message_id=properties.message_id,
-                correlation_id=properties.correlation_id,
-                reply_to=properties.reply_to,
-                content_type=properties.content_type,
+                type=_text(properties.type),
+                message_id=_text(properties.message_id),
+                correlation_id=_text(properties.correlation_id),
+                reply_to=_text(properties.reply_to),
+                content_type=_text(properties.content_type),
                 headers=properties.headers or {},
                 ack=partial(self._settle, channel, partial(channel.basic_ack, tag)),
                 # A rejection counts towards the delivery limit on every version of RabbitMQ; a

@@ -41,7 +41,16 @@ def open_engine(url: str, *, connections: int = 8) -> Engine:
         pool_size=connections,
         max_overflow=connections,
         pool_timeout=4,
-        connect_args={"connect_timeout": 3, "keepalives_idle": 10},
+        # Errors are logged and answered: what was to be stored does not belong there.
+        hide_parameters=True,
+        connect_args={
+            "connect_timeout": 3,
+            "keepalives_idle": 10,
+            "keepalives_interval": 5,
+            "keepalives_count": 3,
+            "tcp_user_timeout": 15_000,
+            "options": "-c statement_timeout=15000",
+        },
     )
 
 

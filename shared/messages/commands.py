@@ -13,6 +13,8 @@ from uuid import UUID
 import orjson
 from pydantic import BaseModel, ConfigDict, StringConstraints, ValidationError
 
+_MOST_PROBLEMS = 8
+
 WORD = r"^[A-Za-z0-9_.-]+$"
 NUMBER = r"^(\+[0-9]{2,14}|[0-9]{3,15})$"
 
@@ -103,10 +105,18 @@ class NotACommand(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Ordered:
-    """A command and the id under which it is carried out once."""
+    """A command and the id under which it is carried out once.
+
+    After `deadline` (seconds since 1970) nobody waits for it any more: it must not be begun.
+    """
 
     id: UUID
     command: Command
+    deadline: float | None = None
+
+    def is_late(self, now: float) -> bool:
+        """Tell whether its time is over."""
+        return self.deadline is not None and now > self.deadline
 
 
 def parse(
@@ -114,15 +124,16 @@ def parse(
 ) -> Ordered | None:
     """Return the command that a message orders from this owner, None where it is another's.
 
-    Raise `NotACommand` where the message orders nothing that anybody could do.
+    A name that nobody knows is the dialer's to refuse: it alone sees every message. Raise
+    `NotACommand` where the message orders nothing that anybody could do.
     """
+    command = CATALOGUE.get(routing_key)
+    if command is None and owner is Owner.DIALER:
+        raise NotACommand(f"no command has the name {routing_key!r}; known: {', '.join(CATALOGUE)}")
+    if command is None or command.OWNER is not owner:
+        return None
     if name and name != routing_key:
         raise NotACommand(f"type {name!r} is not the routing key {routing_key!r}")
-    command = CATALOGUE.get(routing_key)
-    if command is None:
-        raise NotACommand(f"no command has the name {routing_key!r}; known: {', '.join(CATALOGUE)}")
-    if command.OWNER is not owner:
-        return None
     try:
         identifier = UUID(message_id or "")
     except ValueError:
@@ -135,11 +146,14 @@ def parse(
 
 def explain(error: ValidationError) -> str:
     """Say which fields are wrong and why, without repeating a value that may be secret."""
-    problems = (
-        f"{'.'.join(map(str, problem['loc'])) or 'body'}: {problem['msg']}"
-        for problem in error.errors(include_url=False, include_context=False, include_input=False)
-    )
-    return "; ".join(problems)
+    problems = error.errors(include_url=False, include_context=False, include_input=False)
+    told = [
+        f"{'.'.join(map(str, problem['loc']))[:40] or 'body'}: {problem['msg']}"
+        for problem in problems[:_MOST_PROBLEMS]
+    ]
+    if len(problems) > _MOST_PROBLEMS:
+        told.append(f"and {len(problems) - _MOST_PROBLEMS} more")
+    return "; ".join(told)
 
 
 def is_number(text: str) -> bool:

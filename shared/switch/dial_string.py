@@ -30,8 +30,14 @@ def leg(endpoint: str, variables: Mapping[str, object]) -> str:
 
 
 def fill(template: str, **values: object) -> str:
-    """Return a dial template of the settings with its places filled, each value checked."""
-    return template.format(**{name: safe(value) for name, value in values.items()})
+    """Return a dial template of the settings with its places filled, each value checked.
+
+    Raise `UnsafeValue` for a template that has other places than these.
+    """
+    try:
+        return template.format(**{name: safe(value) for name, value in values.items()})
+    except (KeyError, IndexError, ValueError) as error:
+        raise UnsafeValue(f"{template!r} is no dial template: {error!r}") from error
 
 
 def bridge(first: str, second: str) -> str:

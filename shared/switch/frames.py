@@ -78,6 +78,7 @@ def _parse(block: bytes) -> dict[str, str]:
 
 def _length(headers: dict[str, str]) -> int:
     text = headers.get("Content-Length", "0")
-    if not text.isascii() or not text.isdigit() or int(text) > _LONGEST_BODY:
+    is_number = text.isascii() and text.isdigit() and len(text) <= len(str(_LONGEST_BODY))
+    if not is_number or int(text) > _LONGEST_BODY:
         raise BadFrame(f"Content-Length is {text[:20]!r}")
     return int(text)

@@ -4,6 +4,7 @@ import itertools
 import secrets
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from functools import partial
 
 import orjson
 import psycopg2
@@ -14,6 +15,7 @@ from hypothesis import strategies as st
 from sqlalchemy import create_engine, func, make_url, select, text
 from sqlalchemy.orm import Session
 
+from services.cdr import store
 from services.cdr.fold import fold, read
 from services.cdr.handlers import Writer
 from services.cdr.intake import LEG
@@ -62,12 +64,13 @@ class Queues:
         )
 
     @contextmanager
-    def written_to(self, engine):
+    def written_to(self, engine, **given):
         """Run a writer on a database as the service does; stop it at the end."""
         broker, writer = Broker(self._url, name="writer"), Writer(engine)
+        given = {"ready": partial(store.is_ready, engine), **given}
         consumers = [
-            BatchConsumer(broker, "cdr.raw", writer.store_cdrs),
-            BatchConsumer(broker, "cdr.events", writer.store_events),
+            BatchConsumer(broker, "cdr.raw", writer.store_cdrs, **given),
+            BatchConsumer(broker, "cdr.events", writer.store_events, **given),
         ]
         broker.start()
         for consumer in consumers:
@@ -258,6 +261,22 @@ def test_nothing_is_lost_while_the_database_is_away(queues, postgres, mark, how)
     row = call_row(away.engine, mark)
     assert row is not None
     assert row.state == "ended"
+    assert queues.hold_nothing()
+    away.remove()
+
+
+def test_what_cannot_be_stored_for_long_is_given_back(queues, postgres, mark):
+    """Held through a long outage, every interruption would count as a failure of the record's."""
+    away = Away(postgres.url, "no server")
+    told = list(records("s01", mark))
+    with queues.written_to(away.engine, hold_seconds=0.2):
+        for record in told:
+            queues.post(*record)
+        until(lambda: not queues.hold_nothing("cdr.raw"))
+        away.come_back()
+        until(lambda: len(cdrs(away.engine, mark)) == 2)
+    queues.settle(away.engine)
+
     assert queues.hold_nothing()
     away.remove()
 

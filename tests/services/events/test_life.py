@@ -169,6 +169,19 @@ def test_late_and_repeated_events_bring_no_call_back(data):
     assert life.live == 0
 
 
+def test_a_late_goodbye_of_an_untagged_leg_begins_no_call():
+    """Two channels end in threads of their own: one may be told after the call was over."""
+    events = [
+        {name: value for name, value in event.items() if name != "variable_call_id"}
+        for event in recordings.events("s09")
+    ]
+    last = [e for e in events if e["Event-Name"] == "CHANNEL_DESTROY"]
+    told = of_calls(tell([e for e in events if e not in last] + last))
+
+    assert [event.type for event in told].count("call.ended") == 1
+    assert told[-1].type == "call.ended"
+
+
 HEADERS = st.sampled_from(
     [
         "Unique-ID",

@@ -3,11 +3,14 @@
 import queue
 import socket
 import threading
+from concurrent.futures import Future
 
 import pytest
 
 from services.events.life import SUBSCRIPTION
 from services.events.listener import Listener
+from services.events.teller import Teller
+from shared.broker.message import Message
 from shared.switch.address import SwitchAddress
 from simulator.running import RunningSimulator
 from simulator.settings import Settings
@@ -135,6 +138,49 @@ def test_bytes_that_are_no_text_do_not_end_the_stream():
         assert "\ufffd" in ears.hear("ODD")["x"]
         ears.hear("GOOD")
     assert switch.links == 1
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [
+        b'{"Event-Name":"CHANNEL_CREATE","Unique-ID":"x","x":"\\ud800"}',
+        b'{"Event-Name":"CHANNEL_CREATE","Unique-ID":"x","Caller-Channel-Created-Time":"'
+        + b"9" * 5000
+        + b'"}',
+        b'{"Event-Name":"ODD","x":' + b"[" * 100_000 + b"]" * 100_000 + b"}",
+    ],
+)
+def test_an_event_that_nobody_expected_does_not_make_us_deaf(odd):
+    """What comes after it, on this link or the next, is heard and told."""
+    with Script(frame(odd) + GOOD, GOOD) as switch:
+        told: queue.SimpleQueue[Message] = queue.SimpleQueue()
+        teller = Teller("fs1", _published_to(told))
+        with Ears(switch.port) as ears:
+
+            def hear(event):
+                teller.hear(event)
+                ears.events.put(event)
+
+            ears.listener._on_event = hear
+            ears.hear("GOOD")
+
+
+def _published_to(told):
+    def publish(message):
+        told.put(message)
+        future: Future[None] = Future()
+        future.set_result(None)
+        return future
+
+    return publish
+
+
+def test_a_link_that_breaks_at_once_is_not_made_without_a_pause():
+    """A switch that accepts and closes is tried a few times a second, not a thousand."""
+    goodbye = frame(b"Disconnected, goodbye.\n", b"text/disconnect-notice")
+    with Script(*[goodbye] * 10_000) as switch, Ears(switch.port) as ears:
+        until(lambda: len(ears.downs) >= 4)
+        assert switch.links < 20
 
 
 def test_a_switch_that_refuses_us_is_tried_again_and_never_up():

@@ -1,13 +1,15 @@
 """Command in, reply out, ack last: on a real RabbitMQ."""
 
 import threading
+import time
+from datetime import UTC, datetime
 from uuid import uuid4
 
 import orjson
 import pytest
 
 from shared.broker import topology
-from shared.broker.commands import CommandConsumer
+from shared.broker.commands import DEADLINE, CommandConsumer
 from shared.broker.connection import Broker
 from shared.broker.dead_letters import QUEUE, REASON
 from shared.dependency import DependencyAway
@@ -37,7 +39,7 @@ class Dialer:
 def dialer(rabbit, channel):  # noqa: ARG001  (the channel fixture empties the queues)
     """Give a running consumer of dialer.commands."""
     dialer = Dialer()
-    broker = Broker(rabbit.url, name="dialer-test")
+    broker = Broker(rabbit.url, name="dialer-test", longest_pause=0.1)
     consumer = CommandConsumer(broker, Owner.DIALER, {OriginateCall: dialer.originate})
     broker.start()
     until(lambda: broker.connected)
@@ -118,6 +120,54 @@ def test_what_is_no_command_is_dead_lettered_with_the_reason(dialer, channel, in
     assert dead.properties.headers[REASON] == told["error"]["message"]
     assert dead.properties.headers[QUEUE] == "dialer.commands"
     assert dialer.seen == []
+
+
+@pytest.mark.parametrize(
+    "headers", [{}, {"x": "y" * 120_000}, {"x": 10**12}], ids=["none", "large", "number"]
+)
+def test_a_dead_letter_never_breaks_the_connection(dialer, channel, inbox, headers):
+    """However long the names in it, and whatever headers it came with."""
+    body = orjson.dumps({"k" * 140_000: 1, **orjson.loads(GOOD)})
+    publish(channel, body, reply_to=inbox, headers=headers)
+
+    assert reply(channel, inbox)["error"]["code"] == "invalid"
+    assert wait_for(channel, topology.DEAD).body == body
+    publish(channel)
+    until(lambda: dialer.seen)
+
+
+def test_a_command_for_which_nobody_waits_any_more_is_not_begun(dialer, channel, inbox):
+    """The caller was told that there was no answer, and may have asked again."""
+    now = time.time_ns() // 1_000_000
+    publish(channel, reply_to=inbox, headers={DEADLINE: now - 1})
+    assert reply(channel, inbox)["error"]["code"] == "expired"
+
+    publish(channel, reply_to=inbox, headers={DEADLINE: now + 60_000})
+    assert reply(channel, inbox)["ok"] is True
+    assert len(dialer.seen) == 1
+
+
+def test_a_message_that_pika_cannot_read_takes_no_other_with_it(dialer, channel):
+    """It ends the connection each time; its neighbours are carried out all the same."""
+    unreadable = {"x": datetime(1970, 1, 1, tzinfo=UTC)}
+    poison = _with_a_time_that_is_none(properties(message_id=str(uuid4()), headers=unreadable))
+    channel.basic_publish(topology.COMMANDS, "call.originate", GOOD, poison)
+    wanted = {publish(channel) for _ in range(30)}
+
+    until(lambda: wanted <= {str(ordered.id) for ordered in dialer.seen}, seconds=110)
+
+
+def _with_a_time_that_is_none(given):
+    """Return properties whose header holds a time that no calendar has, as any program can send."""
+    encode = given.encode
+
+    def encoded():
+        return [
+            piece.replace(b"T" + bytes(8), b"T" + (2**62).to_bytes(8, "big")) for piece in encode()
+        ]
+
+    given.encode = encoded
+    return given
 
 
 def test_a_command_of_another_service_is_left_to_it(dialer, channel):

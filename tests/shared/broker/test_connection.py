@@ -6,7 +6,14 @@ import pytest
 
 from shared.broker import topology
 from shared.broker.connection import Broker
-from shared.broker.message import BrokerAway, Delivery, Message, Unroutable
+from shared.broker.message import (
+    BrokerAway,
+    Delivery,
+    Message,
+    PossiblySent,
+    Unroutable,
+    Unsendable,
+)
 from tests.shared.broker.amqp import channel_to, drain, left_in, properties, wait_for
 from tests.shared.broker.proxy import Proxy
 from tests.waiting import until
@@ -53,6 +60,26 @@ def test_a_message_that_no_queue_takes_is_an_error(broker):
 
     with pytest.raises(Unroutable):
         broker.publish(lost).result(10)
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"headers": {"x": "y" * 140_000}},
+        {"headers": {"x": 1.5}},
+        {"correlation_id": "c" * 256},
+        {"routing_key": "k" * 256},
+        {"body": b"x" * (17 << 20)},
+    ],
+)
+def test_a_message_that_would_break_the_connection_is_not_sent(broker, channel, subscriber, given):
+    """RabbitMQ closes the connection for it, again and again; everybody else goes on."""
+    fields = {"exchange": topology.EVENTS, "routing_key": "x", "body": b"", **given}
+    with pytest.raises(Unsendable):
+        broker.publish(Message(**fields)).result(5)
+
+    broker.publish(event(subscriber)).result(10)
+    assert drain(channel, subscriber) == [b"0"]
 
 
 def test_a_missing_exchange_does_not_end_publishing(broker, channel, subscriber):
@@ -136,7 +163,7 @@ def test_a_request_whose_connection_broke_is_not_sent_later(rabbit, channel):
         confirmed = broker.publish(statement)
         until(lambda: proxy.held)
         proxy.cut()
-        with pytest.raises(BrokerAway):
+        with pytest.raises(PossiblySent):
             reply.result(20)
         confirmed.result(30)
         broker.stop()
