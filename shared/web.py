@@ -4,6 +4,7 @@ One worker on purpose: limits and caches are then true for the whole process, an
 running more processes.
 """
 
+import logging
 from collections.abc import Callable
 from typing import Any
 
@@ -70,10 +71,16 @@ class _Worker(ThreadWorker):  # type: ignore[misc]
         return super().handle(conn)
 
 
+def _is_news(record: logging.LogRecord) -> bool:
+    # A client that was too slow is none, and there may be many.
+    return not (record.exc_info and isinstance(record.exc_info[1], TimeoutError))
+
+
 class _RootLogger(Logger):  # type: ignore[misc]
     """Leaves gunicorn's lines to the process's own log."""
 
     def setup(self, _cfg: Any) -> None:
         """Add no handlers; gunicorn calls this once at start."""
         self.error_log.propagate = True
+        self.error_log.addFilter(_is_news)
         self.access_log.disabled = True
