@@ -8,7 +8,6 @@ import orjson
 
 from simulator.billing import missed_packets
 from simulator.events import Stamps
-from simulator.frames import url_encode
 from simulator.leg import Leg
 from simulator.profile import Times
 
@@ -20,8 +19,8 @@ _PREFIX = len("variable_")
 
 def body(leg: Leg, stamps: Stamps) -> bytes:
     """Give the CDR of a leg whose figures are set."""
-    # mod_json_cdr URL-encodes every value (its encode-values defaults to true).
-    variables = {name[_PREFIX:]: url_encode(value) for name, value in leg.variables.items()}
+    # As they are: with encode-values, its default, mod_json_cdr would URL-encode them.
+    variables = {name[_PREFIX:]: value for name, value in leg.variables.items()}
     document: dict[str, Any] = {
         "core-uuid": stamps.core_uuid,
         "switchname": stamps.switchname,

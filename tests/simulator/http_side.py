@@ -40,10 +40,11 @@ class HttpSide:
 
     answer: Callable[[Post], tuple[int, str]] = lambda _: (200, USER)
     posts: list[Post] = field(default_factory=list)
+    port: int = 0
 
     def __enter__(self) -> Self:
         self._arrived = threading.Condition()
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
+        self._server = ThreadingHTTPServer(("127.0.0.1", self.port), self._handler())
         self._server.daemon_threads = True
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.02,))
         self._thread.start()

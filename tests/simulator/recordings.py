@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
 from simulator.leg_variables import LEFT_OUT
 
@@ -27,6 +28,8 @@ _VOLATILE = re.compile(
     r"|Application-UUID$|VM-Call-ID$|call-id$|network-port$|user-agent$|contact$|times\..*"
     r"|app_log\.applications\.\d+\.app_stamp|callStats\..*skip_packet_count|core-uuid"
     r"|channel_data\.flags"
+    # What was heard: the recorded switch played no ringback, ours does.
+    r"|(variable_rtp_audio_out|callStats\.audio\.outbound)[_.]\w*(bytes|packet_count)$"
 )
 _MOMENT = re.compile(r".*-Time$|.*_u?epoch$|.*times\..*")
 
@@ -56,6 +59,7 @@ def by_leg(events: Iterable[dict[str, Any]]) -> dict[str, list[dict[str, Any]]]:
         if (
             event["Event-Name"] not in _NOT_RECORDED
             and event.get("Event-Subclass") not in _NOT_OF_A_CALL
+            and not _of_ringback(event)
         ):
             legs.setdefault(event.get("Unique-ID", ""), []).append(event)
     return legs
@@ -95,10 +99,16 @@ def flat(document: Any, prefix: str = "") -> dict[str, Any]:
     for name, value in items:
         path = f"{prefix}{name}"
         if path == "variables":
-            flattened |= {f"variable_{key}": text for key, text in value.items()}
+            # The recorded switch encoded them (encode-values), which ours is told not to.
+            flattened |= {f"variable_{key}": unquote(text) for key, text in value.items()}
         else:
             flattened |= flat(value, f"{path}.")
     return flattened
+
+
+def _of_ringback(event: dict[str, Any]) -> bool:
+    """Say whether this is the codec of the ringback, of which the recorded switch played none."""
+    return (event["Event-Name"], event.get("Channel-Call-State")) == ("CODEC", "RING_WAIT")
 
 
 def _differ(name: str, recorded: str, seen: str) -> bool:

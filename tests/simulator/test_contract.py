@@ -1,10 +1,7 @@
-"""The simulator against the recordings of a real switch; or, on demand, a real switch.
+"""The simulator against the recordings of a real switch; or a real switch against them.
 
-With VOICE_CONTRACT_SWITCH=esl://:password@host:port the same comparisons are run against a real
-one. VOICE_CONTRACT_AGENT is an agent who answers; VOICE_CONTRACT_CUSTOMER_<OUTCOME> are customers
-(ANSWERS, BUSY, REJECTS, NO_ANSWER, NOT_FOUND, HANGS_UP, EARLY_MEDIA), and so are
-VOICE_CONTRACT_AGENT_<OUTCOME> agents who do not take the call (BUSY, NO_ANSWER, NOT_REGISTERED).
-Dial strings must be of the recorded kinds: a gateway for ANSWERS, else sofia/<profile>/user@host.
+With VOICE_FREESWITCH_BIN, the path of a FreeSWITCH, the same comparisons are made with that one,
+configured as `freeswitch/` says and with the phones of `tests/switch`.
 """
 
 from __future__ import annotations
@@ -13,15 +10,16 @@ import json
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qsl, urlsplit
+from urllib.parse import parse_qsl
 
 import pytest
 
 from simulator.running import RunningSimulator
 from simulator.settings import Settings
 from tests.simulator.esl_client import EslClient
-from tests.simulator.http_side import HttpSide, Post
+from tests.simulator.http_side import USER, HttpSide, Post
 from tests.simulator.recordings import (
     by_leg,
     differences,
@@ -31,8 +29,10 @@ from tests.simulator.recordings import (
     names,
 )
 from tests.simulator.scenarios import SCENARIOS, Scenario
+from tests.switch.freeswitch import FreeSwitch
+from tests.switch.phones import Phones
 
-_REAL = os.environ.get("VOICE_CONTRACT_SWITCH")
+_REAL = "VOICE_FREESWITCH_BIN" in os.environ
 
 # Two threads of a real switch race for these: A's takes B out of the call while B reports. The
 # recordings show it both ways (s01 and s18); test_calls holds the simulator to one of them.
@@ -47,13 +47,14 @@ class Made:
     scenario: Scenario
     events: list[dict[str, Any]]
     posts: list[Post]
+    spoken: dict[str, str]
 
 
 @pytest.fixture(scope="module", params=SCENARIOS, ids=lambda one: one.folder.split("_")[0])
 def made(request: pytest.FixtureRequest) -> Iterator[Made]:
     scenario: Scenario = request.param
     if _REAL:
-        yield _on_real_switch(scenario)
+        yield request.getfixturevalue("real_switch").make(scenario)
         return
     with HttpSide() as http:
         settings = Settings(
@@ -61,35 +62,70 @@ def made(request: pytest.FixtureRequest) -> Iterator[Made]:
             port=0,
             ring_seconds=0.02,
             answer_seconds=0.02,
-            talk_seconds=scenario.talk_seconds,
             directory_url=http.url("/directory"),
             cdr_url=http.url("/cdr"),
         )
-        if scenario.folder.startswith("s04"):
+        if _of_1404(scenario):
             http.answer = lambda _: (200, _user_1404())
         with RunningSimulator(settings) as running, EslClient(running.port) as client:
             if scenario.registers_first:
                 client.command("event json ALL")
                 assert client.api("simulator register 1001") == "+OK\n"
             events = _dial(client, scenario, scenario.agent, scenario.customer)
-            yield Made(scenario, _read_as(events, scenario.spoken), http.posts)
+            yield Made(scenario, _read_as(events, scenario.spoken), http.posts, scenario.spoken)
+
+
+@dataclass
+class RealSwitch:
+    """A real switch, the phones behind it, and where it posts to."""
+
+    switch: FreeSwitch
+    agents: Phones
+    customers: Phones
+    http: HttpSide
+
+    def make(self, scenario: Scenario) -> Made:
+        """Make a call as the recorded one was made."""
+        self.http.posts.clear()
+        self.http.answer = lambda _: (200, _user_1404() if _of_1404(scenario) else USER)
+        with self.switch.link() as client:
+            if scenario.registers_first:
+                client.command("event json ALL")
+                where_to = self.switch.registrar
+                self.agents.register("1001", "x", "test.local", where_to, seconds=300)
+            where = (self.agents.address, self.customers.address)
+            events = _dial(client, scenario, *scenario.at(*where))
+        said = {
+            **scenario.recorded_as(*where),
+            f"127.0.0.1:{self.switch.internal_port}": "127.0.0.1:15060",
+            f"127.0.0.1:{self.switch.external_port}": "127.0.0.1:15080",
+        }
+        return Made(scenario, _read_as(events, said), list(self.http.posts), said)
+
+
+@pytest.fixture(scope="module")
+def real_switch(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RealSwitch]:
+    directory: Path = tmp_path_factory.mktemp("contract")
+    with (
+        HttpSide() as http,
+        Phones(directory) as agents,
+        Phones(directory) as customers,
+        FreeSwitch(
+            directory / "freeswitch",
+            carrier=customers.address,
+            directory_url=http.url("/directory"),
+            cdr_url=http.url("/cdr"),
+        ) as switch,
+    ):
+        yield RealSwitch(switch, agents, customers, http)
+
+
+def _of_1404(scenario: Scenario) -> bool:
+    return scenario.folder.startswith("s04")
 
 
 def _user_1404() -> str:
-    return HttpSide().answer(Post("", {}, ""))[1].replace("1001", "1404")
-
-
-def _on_real_switch(scenario: Scenario) -> Made:
-    if scenario.registers_first:
-        pytest.skip("a real phone registers by itself")
-    strings = scenario.real_dial_strings()
-    if strings is None:
-        pytest.skip(f"no dial strings for {scenario.outcome} in VOICE_CONTRACT_*")
-    url = urlsplit(_REAL or "")
-    with EslClient(url.port or 8021, url.password, url.hostname or "127.0.0.1") as client:
-        events = _dial(client, scenario, *strings)
-        spoken = scenario.recorded_as(*strings) | scenario.spoken
-        return Made(scenario, _read_as(events, spoken), [])
+    return USER.replace("1001", "1404")
 
 
 def _dial(client: EslClient, scenario: Scenario, agent: str, customer: str) -> list[dict[str, Any]]:
@@ -114,7 +150,7 @@ def _dial(client: EslClient, scenario: Scenario, agent: str, customer: str) -> l
 
 
 def _read_as(events: list[dict[str, Any]], spoken: dict[str, str]) -> list[dict[str, Any]]:
-    """Put the recorded words in place of those that were dialled instead."""
+    """Put the recorded words in place of those that were said instead."""
     texts = [json.dumps(event, separators=(",", ":")) for event in events]
     for said, recorded in spoken.items():
         texts = [text.replace(said, recorded) for text in texts]
@@ -156,15 +192,12 @@ def test_the_job_ends_with_the_recorded_text(made: Made) -> None:
 
 def test_each_leg_posts_the_recorded_cdr(made: Made) -> None:
     """The CDR of each leg has the recorded keys in order, names, and values where they can be."""
-    if _REAL:
-        pytest.skip("a real switch posts its CDRs elsewhere")
     twins = {post["path"]: post for post in load_posts(made.scenario.folder, "cdr")}
     posts = {post.path: post for post in made.posts if post.path.startswith("/cdr")}
     assert posts.keys() == twins.keys()
     for path, post in posts.items():
         text = post.body
-        for said, recorded_text in made.scenario.spoken.items():
-            text = text.replace(said.replace("=", "%3D"), recorded_text.replace("=", "%3D"))
+        for said, recorded_text in made.spoken.items():
             text = text.replace(said, recorded_text)
         recorded, seen = json.loads(twins[path]["body"]), json.loads(text)
         assert list(seen) == list(recorded)
@@ -176,8 +209,6 @@ def test_each_leg_posts_the_recorded_cdr(made: Made) -> None:
 
 def test_the_directory_is_asked_with_the_recorded_forms(made: Made) -> None:
     """Every lookup posts the fields of the recorded one, in their order."""
-    if _REAL:
-        pytest.skip("a real switch asks elsewhere")
     recorded = load_posts(made.scenario.folder, "directory")
     posts = [post for post in made.posts if post.path == "/directory"]
     assert len(posts) == len(recorded)

@@ -1,0 +1,1 @@
+"""A real FreeSWITCH with the configuration of `freeswitch/`, and sipp for its phones."""

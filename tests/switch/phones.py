@@ -1,0 +1,145 @@
+"""Phones on a real switch, played by sipp; `phones/phone.xml` says what they do."""
+
+import re
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from deploy.local.ports import LOOPBACK, free_port
+from tests.waiting import until
+
+_SCENARIOS = Path(__file__).parent / "phones"
+_BETWEEN_MESSAGES = re.compile(r"^-{20,} .*\n", re.MULTILINE)
+
+
+@dataclass(frozen=True)
+class SipMessage:
+    """What a phone received or sent."""
+
+    received: bool
+    start: str
+    headers: dict[str, str]
+    body: str
+
+
+class Phones:
+    """All phones behind one address: of agents who registered from there, or of a carrier."""
+
+    def __init__(self, directory: Path, host: str = LOOPBACK, port: int | None = None) -> None:
+        self.host = host
+        self.port = port or free_port()
+        # Where they want sound to be sent; `sound.Ear` listens there.
+        self.rtp_port = free_port()
+        self._directory = directory / f"phones-{self.port}"
+        self._process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def address(self) -> str:
+        """Host and port at which they answer."""
+        return f"{self.host}:{self.port}"
+
+    def __enter__(self) -> Self:
+        """Let them answer."""
+        self._directory.mkdir(parents=True, exist_ok=True)
+        self._process = self._sipp(
+            "phone.xml",
+            *("-p", self.port, "-key", "rtp", self.rtp_port),
+            *("-trace_msg", "-message_file", self._log, "-trace_err", "-error_file", self._errors),
+        )
+        until(self._answers)
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        assert self._process
+        self._process.kill()
+        self._process.wait()
+
+    def register(
+        self, extension: str, password: str, domain: str, registrar: str, *, seconds: int = 3600
+    ) -> None:
+        """Register the phone of an extension, from the port where it answers if it does not yet."""
+        self._directory.mkdir(parents=True, exist_ok=True)
+        port = free_port() if self._process else self.port
+        log = self._directory / f"register-{extension}.log"
+        process = self._sipp(
+            "register.xml",
+            registrar,
+            *("-p", port, "-s", extension, "-au", extension, "-ap", password, "-m", 1),
+            *(
+                "-key",
+                "domain",
+                domain,
+                "-key",
+                "answers_at",
+                self.port,
+                "-key",
+                "expires",
+                seconds,
+            ),
+            *("-timeout", 10, "-timeout_error", "-trace_msg", "-message_file", log),
+        )
+        assert process.wait(20) == 0, log.read_text()
+
+    def messages(self) -> list[SipMessage]:
+        """Return what they received and sent so far."""
+        text = self._log.read_text() if self._log.exists() else ""
+        parts = (part for part in _BETWEEN_MESSAGES.split(text) if " bytes" in part)
+        return [_message(part) for part in parts]
+
+    def invite_to(self, number: str) -> SipMessage:
+        """Return the INVITE by which a number was called, once it is there."""
+
+        def find() -> SipMessage | None:
+            for message in self.messages():
+                if message.received and message.start.startswith(f"INVITE sip:{number}@"):
+                    return message
+            return None
+
+        found = until(find)
+        assert found
+        return found
+
+    def dialogue_of(self, number: str) -> list[SipMessage]:
+        """Return what was said on the call of a number."""
+        call_id = self.invite_to(number).headers["call-id"]
+        return [one for one in self.messages() if one.headers.get("call-id") == call_id]
+
+    @property
+    def _log(self) -> Path:
+        return self._directory / "messages.log"
+
+    @property
+    def _errors(self) -> Path:
+        return self._directory / "errors.log"
+
+    def _answers(self) -> bool:
+        assert self._process
+        assert self._process.poll() is None, "sipp ended at once"
+        bound = f"{self.port:04X} "
+        return any(f":{bound}" in line for line in Path("/proc/net/udp").read_text().splitlines())
+
+    def _sipp(self, scenario: str, *options: object) -> subprocess.Popen[bytes]:
+        command = ["sipp", "-sf", _SCENARIOS / scenario, "-i", self.host, "-nostdin", *options]
+        return subprocess.Popen(
+            [str(word) for word in command],
+            cwd=self._directory,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+
+
+def _message(part: str) -> SipMessage:
+    said, _, text = part.partition("\n\n")
+    head, _, body = text.replace("\r\n", "\n").lstrip("\n").partition("\n\n")
+    start, *lines = head.split("\n")
+    pairs = (line.partition(":") for line in lines)
+    headers = {name.strip().lower(): value.strip() for name, _, value in pairs}
+    return SipMessage("received" in said, start, headers, body)
