@@ -41,7 +41,11 @@ def main() -> int:
 def _up(stack: Stack) -> int:
     stack.up()
     _show(stack)
-    token = "your VOICE_TOKEN" if "VOICE_TOKEN" in stack.own else f"VOICE_TOKEN in {stack.env_file}"
+    token = (
+        "your VOICE_TOKEN"
+        if "VOICE_TOKEN" in stack.own
+        else f"VOICE_TOKEN in {stack.processes.env_file}"
+    )
     print(f"\nThe token for the HTTP API is {token}; logs are in {stack.directory / 'log'}.")
     print("Call once: make demo. Stop everything: make down.")
     return 0

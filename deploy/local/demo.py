@@ -41,7 +41,7 @@ def demo(stack: Stack) -> int:
         print("All that was started for this is stopped again; `make up` keeps it running.")
     else:
         print("The stack was up before and is left so.")
-    print(f"Logs: {stack.directory / 'log'}. Settings and secrets: {stack.env_file}.")
+    print(f"Logs: {stack.directory / 'log'}. Settings and secrets: {stack.processes.env_file}.")
     return 0
 
 
