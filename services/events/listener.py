@@ -13,8 +13,8 @@ from typing import Any
 
 import orjson
 import structlog
-import tenacity
 
+from shared.reconnect import reconnecting
 from shared.switch.address import SwitchAddress
 from shared.switch.frames import BadFrame, Frame, FrameReader
 from shared.switch.handshake import SwitchAway, connect
@@ -25,7 +25,7 @@ _BEAT_SECONDS = 20.0  # FreeSWITCH's own default; two missed and the link is tak
 _GOOD_SECONDS = 3.0  # a link that broke sooner is followed by a pause
 _SILENCE_SECONDS = 2 * _BEAT_SECONDS + 5
 # Quicker than the dialer, which gives us its settling time as a start: see shared/switch/link.py.
-_BACKOFF = tenacity.wait_exponential_jitter(multiplier=0.1, max=0.4, jitter=0.1)
+_LONGEST_PAUSE = 0.4
 
 log = structlog.get_logger(__name__)
 
@@ -80,13 +80,12 @@ class Listener:
         self._thread.join(timeout=5)
 
     def _run(self) -> None:
-        listening = tenacity.Retrying(
-            retry=tenacity.retry_if_exception_type((SwitchAway, LinkLost)),
-            wait=_BACKOFF,
-            sleep=tenacity.sleep_using_event(self._stopping),
-            stop=tenacity.stop_when_event_set(self._stopping),
-            before_sleep=self._tell_away,
-            retry_error_callback=lambda _: None,
+        listening = reconnecting(
+            self._stopping,
+            SwitchAway,
+            LinkLost,
+            longest_pause=_LONGEST_PAUSE,
+            away="switch is not heard",
         )
         while not self._stopping.is_set():
             try:
@@ -96,10 +95,6 @@ class Listener:
                 log.exception("listener failed; connecting anew", switch=self._address.name)
                 self._up.clear()
                 self._stopping.wait(1)
-
-    def _tell_away(self, state: tenacity.RetryCallState) -> None:
-        if state.attempt_number == 1 and state.outcome is not None:
-            log.warning("switch is not heard", error=str(state.outcome.exception()))
 
     def _listen(self) -> None:
         """Live through one link. A link that stood ends well, so that the next try is at once."""

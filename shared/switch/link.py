@@ -16,8 +16,8 @@ from uuid import UUID
 
 import ESL
 import structlog
-import tenacity
 
+from shared.reconnect import reconnecting
 from shared.switch.address import SwitchAddress
 from shared.switch.dial_string import UnsafeValue
 from shared.switch.handshake import SwitchAway, connect
@@ -27,7 +27,7 @@ _IDLE_SECONDS = 0.2
 # The events service finds a switch that is back by itself, too. A call that is placed before it
 # listens again, and is over by then, would never be told.
 _SETTLE_SECONDS = 1.0
-_BACKOFF = tenacity.wait_exponential_jitter(multiplier=0.2, max=3, jitter=0.2)
+_LONGEST_PAUSE = 2.0
 
 log = structlog.get_logger(__name__)
 
@@ -98,13 +98,8 @@ class SwitchLink:
 
     def _run(self) -> None:
         signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
-        connecting = tenacity.Retrying(
-            retry=tenacity.retry_if_exception_type(SwitchAway),
-            wait=_BACKOFF,
-            sleep=tenacity.sleep_using_event(self._stopping),
-            stop=tenacity.stop_when_event_set(self._stopping),
-            before_sleep=self._tell_away,
-            retry_error_callback=lambda _: None,
+        connecting = reconnecting(
+            self._stopping, SwitchAway, longest_pause=_LONGEST_PAUSE, away="switch is away"
         )
         while not self._stopping.is_set():
             try:
@@ -118,10 +113,6 @@ class SwitchLink:
             self._up.clear()
             self._refuse_waiting()
             self._drop_wake()
-
-    def _tell_away(self, state: tenacity.RetryCallState) -> None:
-        if state.attempt_number == 1 and state.outcome is not None:
-            log.warning("switch is away", error=str(state.outcome.exception()))
 
     def _connect(self) -> ESL.ESLconnection:
         link = connect(self._address, timeout=_CONNECT_SECONDS)
