@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help setup servers migrate demo up down status check fix test clean
+.PHONY: help setup servers migrate demo up down status env check fix test clean
 
 PYTHON := .venv/bin/python
 LOCAL := $(PYTHON) -m deploy.local
@@ -27,6 +27,9 @@ down: ## Stop what `up` started; data stay
 
 status: setup ## Tell what runs; exit 0 if all is ready
 	@$(LOCAL) status
+
+env: ## Make .env with random secrets, for docker-compose; one that is there stays
+	@deploy/compose/make-env.sh
 
 check: setup ## Format, lint and types
 	.venv/bin/ruff format --check .
