@@ -35,15 +35,7 @@ class CommandBus:
         """
         if not self._broker.connected:
             raise BrokerAway("no connection to the broker")
-        confirmed = self._broker.publish(
-            Message(
-                exchange=topology.COMMANDS,
-                routing_key=command.NAME,
-                body=command.encode(),
-                type=command.NAME,
-                message_id=str(command_id),
-            )
-        )
+        confirmed = self._broker.publish(_message(command, command_id))
         try:
             confirmed.result(_CONFIRM_SECONDS)
         except TimeoutError:
@@ -61,12 +53,9 @@ class CommandBus:
         """
         correlation_id = str(uuid4())
         reply = self._broker.request(
-            Message(
-                exchange=topology.COMMANDS,
-                routing_key=command.NAME,
-                body=command.encode(),
-                type=command.NAME,
-                message_id=str(command_id),
+            _message(
+                command,
+                command_id,
                 correlation_id=correlation_id,
                 reply_to=_REPLY_TO,
                 expires_ms=_EXPIRY_MS,
@@ -81,3 +70,14 @@ class CommandBus:
             raise NoAnswer(f"no answer to {command.NAME}: {error}") from error
         finally:
             self._broker.forget(correlation_id)
+
+
+def _message(command: Command, command_id: UUID, **given: Any) -> Message:
+    return Message(
+        exchange=topology.COMMANDS,
+        routing_key=command.NAME,
+        body=command.encode(),
+        type=command.NAME,
+        message_id=str(command_id),
+        **given,
+    )

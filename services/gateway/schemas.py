@@ -8,11 +8,8 @@ from pydantic import AliasChoices, BaseModel, ConfigDict, Field, StringConstrain
 from shared.messages.commands import (
     CrmUuid,
     Extension,
-    Number,
-    Password,
     ProductCode,
     SipDomain,
-    TrunkName,
 )
 
 CallId = Annotated[str, StringConstraints(pattern=r"^[!-~]+$", max_length=256)]
@@ -57,17 +54,6 @@ class IdempotencyHeader(BaseModel):
     idempotency_key: str | None = Field(
         default=None, alias="Idempotency-Key", min_length=1, max_length=255
     )
-
-
-class NewCall(_Body):
-    """A click-to-call with the number in plain."""
-
-    extension: Extension
-    customer_number: Number
-    crm_uuid: CrmUuid
-    product_code: ProductCode
-    trunk: TrunkName | None = None
-    caller_id: Number | None = None
 
 
 class AcceptedCall(BaseModel):
@@ -168,14 +154,6 @@ class CdrList(BaseModel):
 
     cdrs: list[Cdr]
     next_cursor: str | None
-
-
-class NewUser(_Body):
-    """A SIP user. Without a password we make one and show it once."""
-
-    extension: Extension
-    domain: SipDomain | None = None
-    password: Password | None = None
 
 
 class UserPath(BaseModel):

@@ -19,7 +19,6 @@ from services.gateway.schemas import (
     CallPath,
     CallState,
     IdempotencyHeader,
-    NewCall,
     Page,
 )
 from services.gateway.store import Store
@@ -31,17 +30,16 @@ def blueprint(bus: CommandBus, store: Store) -> APIBlueprint:
     routes = resource.blueprint("calls")
 
     @routes.post("", responses={"202": AcceptedCall, "409": Problem})
-    def originate(header: IdempotencyHeader, body: NewCall) -> Answer:
+    def originate(header: IdempotencyHeader, body: OriginateCall) -> Answer:
         """Accept a click-to-call; its life is read at the returned location, or heard as events."""
-        command = OriginateCall(**body.model_dump())
         call_id = command_id_of(request)
         before = store.command(call_id) if header.idempotency_key else None
-        if before is not None and before.data != command.model_dump(mode="json", exclude_none=True):
+        if before is not None and before.data != body.model_dump(mode="json", exclude_none=True):
             return problem(
                 HTTPStatus.CONFLICT, "Idempotency-Key: was used for another call; take a new one"
             )
         if before is None:
-            bus.send(command, call_id)
+            bus.send(body, call_id)
         location = f"/v1/calls/{call_id}"
         return {"call_id": str(call_id), "location": location}, 202, {"Location": location}
 

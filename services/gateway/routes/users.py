@@ -14,7 +14,6 @@ from services.gateway.routes import resource
 from services.gateway.schemas import (
     CreatedUser,
     IdempotencyHeader,
-    NewUser,
     User,
     UserList,
     UserPage,
@@ -30,9 +29,9 @@ def blueprint(bus: CommandBus, store: Store, domain: str) -> APIBlueprint:
     routes = resource.blueprint("users")
 
     @routes.post("", responses={"201": CreatedUser, "409": Problem})
-    def create(header: IdempotencyHeader, body: NewUser) -> Answer:  # noqa: ARG001
+    def create(header: IdempotencyHeader, body: CreateUser) -> Answer:  # noqa: ARG001
         """Create a user. The password that we make is shown in this answer only."""
-        created = bus.ask(CreateUser(**body.model_dump()), command_id_of(request))
+        created = bus.ask(body, command_id_of(request))
         location = f"/v1/users/{created['extension']}"
         if created["domain"] != domain:
             location += f"?domain={created['domain']}"
