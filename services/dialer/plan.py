@@ -11,6 +11,8 @@ from shared.telephony.identity import customer_leg_id
 from shared.telephony.words import Direction, Role
 
 _SLACK_SECONDS = 5
+# In a trunk's template: what follows is the caller id of calls that bring none of their own.
+_CALLER_ID = "#"
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,9 +30,12 @@ def click_to_call(call_id: UUID, command: OriginateCall, dialling: Dialling) -> 
     """Return the arguments of `originate` that ring the agent first, then the customer.
 
     Both legs carry the call's ids. The agent's phone shows the customer's number, the customer's
-    the caller id of the command; without one the trunk decides. Raise `Refused` where the command
-    names a trunk that is not there.
+    the caller id of the command, else of the trunk; without either the switch decides. What the
+    agent hears while the customer's phone rings is in the switch's configuration (`ringback`): no
+    tone can be written on this command line. Raise `Refused` where the command names a trunk that
+    is not there.
     """
+    trunk, _, trunk_caller_id = _trunk(command.trunk, dialling.trunks).partition(_CALLER_ID)
     tags = {
         "call_id": call_id,
         "crm_uuid": command.crm_uuid,
@@ -51,14 +56,13 @@ def click_to_call(call_id: UUID, command: OriginateCall, dialling: Dialling) -> 
             "originate_timeout": dialling.agent_ring_seconds,
         },
     )
-    caller_id = {"origination_caller_id_number": command.caller_id} if command.caller_id else {}
     customer = dial_string.leg(
-        dial_string.fill(_trunk(command.trunk, dialling.trunks), number=command.customer_number),
+        dial_string.fill(trunk, number=command.customer_number),
         {
             **tags,
             "leg_role": Role.CUSTOMER,
             "origination_uuid": customer_leg_id(call_id),
-            **caller_id,
+            **_shown(command.caller_id or trunk_caller_id),
             # A bridge takes this over from the agent's leg otherwise, and the agent would not
             # hear what the carrier says before the customer answers.
             "ignore_early_media": "false",
@@ -77,6 +81,13 @@ def trunk_name(template: str) -> str:
     """
     path = template.partition("{number}")[0].split("/")[:-1]
     return path[-1] if path else template
+
+
+def _shown(caller_id: str | None) -> dict[str, str]:
+    """Return what makes a phone show the caller id and no name, such as "Outbound Call"."""
+    if not caller_id:
+        return {}
+    return {"origination_caller_id_number": caller_id, "origination_caller_id_name": caller_id}
 
 
 def _trunk(name: str | None, trunks: Mapping[str, str]) -> str:

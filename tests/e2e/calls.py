@@ -16,10 +16,10 @@ class Scenario:
     legs: int = 2
 
 
-# On the simulated switch the last three digits decide what a phone does.
+# On the simulated switch and on a real one: the last three digits decide what a phone does.
 CALLS: Mapping[str, Scenario] = {
     "answered": Scenario("1001", "13800138901", "answered", hung_up_by="b"),
-    "early_media": Scenario("1901", "13800138183", "answered", hung_up_by="a"),
+    "early_media": Scenario("1902", "13800138183", "answered", hung_up_by="a"),
     "busy": Scenario("1001", "13800138486", "busy", "b", "b"),
     "rejected": Scenario("1001", "13800138603", "rejected", "b", "b"),
     "unknown": Scenario("1001", "13800138404", "unreachable", "b", "b"),
@@ -32,16 +32,5 @@ CALLS: Mapping[str, Scenario] = {
     "agent_unknown": Scenario("1999", "13800138901", "unreachable", "a", legs=0),
 }
 NOT_A_USER = "1999"
-
-
-def of_a_real_switch(text: str) -> dict[str, Scenario]:
-    """Return the scenarios that VOICE_TEST_CALLS names."""
-    found = {}
-    for entry in filter(None, text.split(",")):
-        name, _, parties = entry.partition("=")
-        extension, _, number = parties.partition(":")
-        known = CALLS[name]
-        found[name] = Scenario(
-            extension, number, known.outcome, known.failed_leg, known.hung_up_by, known.legs
-        )
-    return found
+# Their users exist, but no phone of theirs has registered.
+NOT_REGISTERED = "1404"

@@ -1,17 +1,18 @@
 """The product, up once for all tests."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from contextlib import nullcontext
 from functools import partial
 
 import pytest
 
 from deploy.local.stack import Stack
-from tests.e2e.calls import CALLS, NOT_A_USER, Scenario, of_a_real_switch
+from tests.e2e.calls import CALLS, NOT_A_USER, NOT_REGISTERED, Scenario
 from tests.e2e.crm import Crm
+from tests.e2e.real import REAL, RealSide, real_side
 from tests.waiting import until
 
-REAL = "VOICE_SWITCHES" in os.environ
 _QUICK = {
     "VOICE_AGENT_RING_SECONDS": "2",
     "VOICE_CUSTOMER_RING_SECONDS": "2",
@@ -21,9 +22,17 @@ _QUICK = {
 
 
 @pytest.fixture(scope="session")
-def stack(tmp_path_factory) -> Iterator[Stack]:
+def real(tmp_path_factory) -> Iterator[RealSide | None]:
+    """Give the real switch and its phones, if there is one."""
+    with real_side(tmp_path_factory.mktemp("real")) if REAL else nullcontext() as side:
+        yield side
+
+
+@pytest.fixture(scope="session")
+def stack(tmp_path_factory, real: RealSide | None) -> Iterator[Stack]:
     """Give the whole product on servers of its own."""
-    stack = Stack(tmp_path_factory.mktemp("stack"), {**_QUICK, **os.environ})
+    settings = {**_QUICK, **os.environ, **(real.settings if real else {})}
+    stack = Stack(tmp_path_factory.mktemp("stack"), settings)
     try:
         stack.up()
         yield stack
@@ -32,25 +41,23 @@ def stack(tmp_path_factory) -> Iterator[Stack]:
 
 
 @pytest.fixture(scope="session")
-def scenarios(stack: Stack) -> dict[str, Scenario]:
-    """Give whom to call for which outcome, on this switch; their users exist."""
-    calls = of_a_real_switch(os.environ.get("VOICE_TEST_CALLS", "")) if REAL else dict(CALLS)
+def scenarios(stack: Stack, real: RealSide | None) -> Iterator[Mapping[str, Scenario]]:
+    """Give whom to call for which outcome; their users exist, and their phones are there."""
     crm = Crm(stack.settings)
-    password = {"password": os.environ["VOICE_TEST_PASSWORD"]} if REAL else {}
-    for extension in {call.extension for call in calls.values()} - {NOT_A_USER}:
+    password = {"password": real.password} if real else {}
+    extensions = {call.extension for call in CALLS.values()} - {NOT_A_USER}
+    for extension in extensions:
         status, answer = crm.http("POST", "/v1/users", {"extension": extension, **password})
         assert status == 201, answer
-    if REAL:
-        # The phones try until the directory lets them in.
-        present = {
-            call.extension
-            for name, call in calls.items()
-            if name not in {"agent_not_registered", "agent_unknown"}
-        }
+    if real:
+        present, domain = extensions - {NOT_REGISTERED}, stack.settings["VOICE_DOMAIN"]
+        for extension in present:
+            real.agents.register(extension, real.password, domain, real.registrar)
         for extension in present:
             until(partial(_registered, crm, extension), seconds=60)
     crm.close()
-    return calls
+    with real.agents if real else nullcontext():
+        yield CALLS
 
 
 def _registered(crm: Crm, extension: str) -> bool:
@@ -59,7 +66,7 @@ def _registered(crm: Crm, extension: str) -> bool:
 
 
 @pytest.fixture
-def crm(stack: Stack, scenarios: dict[str, Scenario]) -> Iterator[Crm]:  # noqa: ARG001
+def crm(stack: Stack, scenarios: Mapping[str, Scenario]) -> Iterator[Crm]:  # noqa: ARG001
     """Give a CRM that subscribed before it does anything."""
     crm = Crm(stack.settings)
     yield crm
@@ -70,4 +77,12 @@ def crm(stack: Stack, scenarios: dict[str, Scenario]) -> Iterator[Crm]:  # noqa:
 def simulated() -> None:
     """Skip on a real switch: the test does to the switch what only the simulated one allows."""
     if REAL:
-        pytest.skip("needs the simulated switch; VOICE_SWITCHES names a real one")
+        pytest.skip("does to the switch what only the simulated one allows")
+
+
+@pytest.fixture
+def real_phones(real: RealSide | None, scenarios: Mapping[str, Scenario]) -> RealSide:  # noqa: ARG001
+    """Skip on the simulated switch: the test looks at what real phones say and hear."""
+    if real is None:
+        pytest.skip("needs a real switch: VOICE_FREESWITCH_BIN or VOICE_SWITCHES names none")
+    return real

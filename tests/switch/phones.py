@@ -23,6 +23,23 @@ class SipMessage:
     headers: dict[str, str]
     body: str
 
+    @property
+    def status(self) -> int | None:
+        """The status of an answer."""
+        return int(self.start.split()[1]) if self.start.startswith("SIP/2.0 ") else None
+
+    @property
+    def method(self) -> str:
+        """The method, of an answer that of its request."""
+        return self.headers["cseq"].split()[1]
+
+    @property
+    def rtp_port(self) -> int:
+        """Where the sender wants to hear, by its SDP."""
+        found = re.search(r"^m=audio (\d+) ", self.body, re.MULTILINE)
+        assert found, self
+        return int(found[1])
+
 
 class Phones:
     """All phones behind one address: of agents who registered from there, or of a carrier."""
@@ -93,23 +110,21 @@ class Phones:
         parts = (part for part in _BETWEEN_MESSAGES.split(text) if " bytes" in part)
         return [_message(part) for part in parts]
 
-    def invite_to(self, number: str) -> SipMessage:
+    def dialogue(self, number: str, *, caller: str = "") -> list[SipMessage]:
+        """Return what was said so far on the calls of a number, of one caller if one is named."""
+        messages = self.messages()
+        calls = {
+            message.headers["call-id"]
+            for message in messages
+            if message.received
+            and message.start.startswith(f"INVITE sip:{number}@")
+            and f"<sip:{caller}" in message.headers["from"]
+        }
+        return [message for message in messages if message.headers.get("call-id") in calls]
+
+    def called(self, number: str, *, caller: str = "") -> SipMessage:
         """Return the INVITE by which a number was called, once it is there."""
-
-        def find() -> SipMessage | None:
-            for message in self.messages():
-                if message.received and message.start.startswith(f"INVITE sip:{number}@"):
-                    return message
-            return None
-
-        found = until(find)
-        assert found
-        return found
-
-    def dialogue_of(self, number: str) -> list[SipMessage]:
-        """Return what was said on the call of a number."""
-        call_id = self.invite_to(number).headers["call-id"]
-        return [one for one in self.messages() if one.headers.get("call-id") == call_id]
+        return until(lambda: self.dialogue(number, caller=caller))[0]
 
     @property
     def _log(self) -> Path:

@@ -17,7 +17,7 @@ DIALLING = Dialling(
     domain="test.local",
     trunks={
         "carrier": "sofia/gateway/carrier/{number}",
-        "spare": "sofia/gateway/spare/00{number}",
+        "spare": "sofia/gateway/spare/00{number}#4930555000",
     },
     agent_ring_seconds=30,
     customer_ring_seconds=60,
@@ -75,6 +75,24 @@ def test_each_sees_the_other():
 
     assert a_leg["origination_caller_id_number"] == "+8613800138000"
     assert b_leg["origination_caller_id_number"] == "4930123456"
+    assert b_leg["origination_caller_id_name"] == "4930123456"
+
+
+@pytest.mark.parametrize(
+    ("changes", "shown"),
+    [
+        ({}, None),
+        ({"trunk": "spare"}, "4930555000"),
+        ({"trunk": "spare", "caller_id": "4930123456"}, "4930123456"),
+    ],
+)
+def test_a_trunk_may_have_a_caller_id_of_its_own(changes, shown):
+    """For the commands that bring none; it is no part of the number that is dialled."""
+    _, (customer, b_leg) = legs(click_to_call(CALL, command(**changes), DIALLING))
+
+    assert b_leg.get("origination_caller_id_number") == shown
+    assert b_leg.get("origination_caller_id_name") == shown
+    assert customer.endswith("+8613800138000")
 
 
 def test_phones_ring_as_long_as_the_settings_say():
@@ -105,6 +123,7 @@ def test_a_trunk_that_is_not_there_is_refused_by_name():
     [
         ("sofia/gateway/carrier/{number}", "carrier"),
         ("sofia/gateway/carrier/00{number}", "carrier"),
+        ("sofia/gateway/carrier/{number}#4930555000", "carrier"),
         ("loopback/{number}", "loopback"),
         ("{number}", "{number}"),
     ],
