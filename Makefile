@@ -1,11 +1,11 @@
 .DEFAULT_GOAL := help
-.PHONY: help setup servers migrate demo up down status env check fix test clean
+.PHONY: help setup servers migrate demo up down status env check fix test test-switch clean
 
 PYTHON := .venv/bin/python
 LOCAL := $(PYTHON) -m deploy.local
 
 help: ## List the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: ## Make .venv, or find it up to date
 	@deploy/local/setup.sh venv
@@ -42,6 +42,16 @@ fix: setup ## Format, and mend what can be mended
 
 test: servers ## Run all tests on real servers; some of them: make test ARGS=tests/local
 	$(PYTHON) -m pytest $(ARGS)
+
+# A real switch is named by where it is: a binary that the tests start, or one that runs (docs/switch.md).
+test-switch: servers ## Run the tests that a real switch can take, on the one that VOICE_FREESWITCH_BIN or VOICE_SWITCHES names
+	@if [ -z "$(VOICE_FREESWITCH_BIN)$(VOICE_SWITCHES)" ]; then \
+	    echo "test-switch: skipped, neither VOICE_FREESWITCH_BIN nor VOICE_SWITCHES names a real switch (docs/switch.md)"; \
+	elif ! command -v sipp >/dev/null; then \
+	    echo "test-switch: skipped, there is no sipp to play the phones (apt install sip-tester)"; \
+	else \
+	    $(PYTHON) -m pytest tests/switch tests/simulator/test_contract.py tests/e2e $(ARGS); \
+	fi
 
 clean: down ## Stop, and forget data, settings and secrets of `up`
 	@[ ! -x $(PYTHON) ] || $(LOCAL) forget
