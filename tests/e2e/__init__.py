@@ -3,5 +3,5 @@
 On the simulated switch, or on a real one with phones of sipp, with the same calls (`calls.CALLS`):
 VOICE_FREESWITCH_BIN is the path of a FreeSWITCH, which is started with the configuration of
 `freeswitch/`; or VOICE_SWITCHES names one that runs (docs/switch.md says what else is needed then).
-Tests that do to the switch what only the simulated one allows are skipped there.
+Tests that stop the switch are skipped on one that others have started.
 """

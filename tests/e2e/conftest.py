@@ -11,6 +11,7 @@ from deploy.local.stack import Stack
 from tests.e2e.calls import CALLS, NOT_A_USER, NOT_REGISTERED, Scenario
 from tests.e2e.crm import Crm
 from tests.e2e.real import REAL, RealSide, real_side
+from tests.switch.freeswitch import FreeSwitch
 from tests.waiting import until
 
 _QUICK = {
@@ -73,11 +74,27 @@ def crm(stack: Stack, scenarios: Mapping[str, Scenario]) -> Iterator[Crm]:  # no
     crm.close()
 
 
+class Simulator:
+    """The simulated switch of a stack, to be stopped and started."""
+
+    def __init__(self, stack: Stack) -> None:
+        self._stack = stack
+
+    def start(self) -> None:
+        self._stack.processes.start(["simulator"])
+
+    def stop(self) -> None:
+        self._stack.processes.stop(["simulator"])
+
+
 @pytest.fixture
-def simulated() -> None:
-    """Skip on a real switch: the test does to the switch what only the simulated one allows."""
-    if REAL:
-        pytest.skip("does to the switch what only the simulated one allows")
+def the_switch(stack: Stack, real: RealSide | None) -> Simulator | FreeSwitch:
+    """Give the switch, to be stopped and started; skip where it is not the tests' own."""
+    if real is None:
+        return Simulator(stack)
+    if real.switch is None:
+        pytest.skip("stops the switch, and that of VOICE_SWITCHES is not ours")
+    return real.switch
 
 
 @pytest.fixture

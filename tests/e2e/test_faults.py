@@ -11,8 +11,6 @@ from tests.e2e.test_click_to_call import check
 from tests.shared.broker.amqp import wait_for
 from tests.waiting import until
 
-pytestmark = pytest.mark.usefixtures("simulated")
-
 
 def works(crm, scenario):
     """Tell whether a click-to-call goes through now."""
@@ -29,16 +27,16 @@ def command(scenario, crm_uuid="123"):
     }
 
 
-def test_without_a_switch_the_crm_is_told_so_and_the_next_call_works(stack, crm, scenarios):
+def test_without_a_switch_the_crm_is_told_so_and_the_next_call_works(the_switch, crm, scenarios):
     """503 within 5 s; the dialer finds the switch again by itself."""
     scenario = scenarios["answered"]
-    stack.processes.stop(["simulator"])
+    the_switch.stop()
     try:
         before = time.monotonic()
         status, answer = crm.click(scenario.extension, scenario.number)
         took = time.monotonic() - before
     finally:
-        stack.processes.start(["simulator"])
+        the_switch.start()
 
     assert status == 503
     assert answer["data"].startswith("-ERR ")
@@ -46,14 +44,14 @@ def test_without_a_switch_the_crm_is_told_so_and_the_next_call_works(stack, crm,
     until(lambda: works(crm, scenario))
 
 
-def test_a_call_accepted_without_a_switch_is_dialled_when_it_is_back(stack, crm, scenarios):
+def test_a_call_accepted_without_a_switch_is_dialled_when_it_is_back(the_switch, crm, scenarios):
     """202 is a promise."""
     scenario = scenarios["busy"]
-    stack.processes.stop(["simulator"])
+    the_switch.stop()
     try:
         status, accepted = crm.http("POST", "/v1/calls", command(scenario))
     finally:
-        stack.processes.start(["simulator"])
+        the_switch.start()
 
     assert status == 202
     call_id = accepted["call_id"]

@@ -62,7 +62,19 @@ class FreeSwitch:
         return EslClient(self.esl_port, self.environment["FREESWITCH_ESL_PASSWORD"])
 
     def __enter__(self) -> Self:
-        """Start it, and return when both its SIP profiles run."""
+        self.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.stop()
+
+    def start(self) -> None:
+        """Start it, also once more, and return when both its SIP profiles run."""
         self.directory.mkdir(parents=True, exist_ok=True)
         binary = {"FREESWITCH_BIN": os.environ["VOICE_FREESWITCH_BIN"]}
         with (self.directory / "output").open("wb") as output:
@@ -76,23 +88,23 @@ class FreeSwitch:
         try:
             until(self._runs, seconds=60)
         except BaseException:
-            self.__exit__(None, None, None)
+            self.stop()
             raise
-        return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def stop(self) -> None:
+        """Stop it as one should; its calls end, and are recorded."""
         assert self._process
         self._process.terminate()
         try:
             self._process.wait(20)
         except subprocess.TimeoutExpired:
-            self._process.kill()
-            self._process.wait()
+            self.crash()
+
+    def crash(self) -> None:
+        """Kill it: no call is told to have ended."""
+        assert self._process
+        self._process.kill()
+        self._process.wait()
 
     def _runs(self) -> bool:
         assert self._process
