@@ -28,6 +28,8 @@ _VOLATILE = re.compile(
     r"|Application-UUID$|VM-Call-ID$|call-id$|network-port$|user-agent$|contact$|times\..*"
     r"|app_log\.applications\.\d+\.app_stamp|callStats\..*skip_packet_count|core-uuid"
     r"|channel_data\.flags"
+    # The codecs that are offered are a matter of configuration.
+    r"|variable_rtp_use_codec_string"
     # What was heard: the recorded switch played no ringback, ours does.
     r"|(variable_rtp_audio_out|callStats\.audio\.outbound)[_.]\w*(bytes|packet_count)$"
 )
