@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help setup servers migrate demo up down status env check fix test test-switch clean
+.PHONY: help setup servers migrate demo up down status env check fix test test-switch bench clean
 
 PYTHON := .venv/bin/python
 LOCAL := $(PYTHON) -m deploy.local
@@ -52,6 +52,9 @@ test-switch: servers ## Run the tests that a real switch can take, on the one th
 	else \
 	    $(PYTHON) -m pytest tests/switch tests/simulator/test_contract.py tests/e2e $(ARGS); \
 	fi
+
+bench: servers ## Measure beside limits and peers, into docs/benchmarks.md (a quarter of an hour)
+	$(PYTHON) -m bench $(or $(ARGS),--write)
 
 clean: down ## Stop, and forget data, settings and secrets of `up`
 	@[ ! -x $(PYTHON) ] || $(LOCAL) forget

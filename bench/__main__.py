@@ -1,0 +1,75 @@
+"""`python -m bench [latency] [calls] [events]`: each figure beside its limit or its peer."""
+
+import argparse
+import io
+import logging
+import os
+import signal
+import sys
+
+import structlog
+
+from bench import calls, document, events, latency
+from bench.table import Row, render
+from bench.waiting import BenchError
+from deploy.local.daemon import LocalError
+from deploy.local.processes import ROOT
+
+_PARTS = ("latency", "calls", "events")
+_CORES = 2
+
+
+def main() -> int:
+    """Do what the command line says, and return the exit status."""
+    parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
+    parser.add_argument("parts", nargs="*", help=f"of {', '.join(_PARTS)}; all of them if none")
+    parser.add_argument("--rounds", type=int, default=5, help="of latency and events (5)")
+    parser.add_argument("--holds", type=int, default=1, help="how often a rate is held (1)")
+    parser.add_argument("--seconds", type=int, default=60, help="for how long it is held (60)")
+    parser.add_argument("--rate", type=int, default=50, help="the goal, in calls a second (50)")
+    parser.add_argument("--write", action="store_true", help="keep it in docs/benchmarks.md")
+    chosen = parser.parse_args()
+    parts = [part for part in _PARTS if part in (chosen.parts or _PARTS)]
+    if set(chosen.parts) - set(_PARTS):
+        parser.error(f"choose from {', '.join(_PARTS)}")
+    if chosen.write and len(parts) < len(_PARTS):
+        parser.error("only a run of all parts is kept")
+    _prepare()
+    where = document.machine()
+    print(f"{where}\n{document.versions()}", flush=True)
+    try:
+        rows = [row for part in parts for row in _run(part, chosen)]
+    except (BenchError, LocalError) as error:
+        print(f"bench: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        return 130
+    print(f"\n{render(rows)}")
+    if chosen.write:
+        command = ".venv/bin/python -m bench " + " ".join(sys.argv[1:])
+        document.write(document.record(rows, where=where, command=command))
+        print(f"\nKept in {document.PATH.relative_to(ROOT)}.")
+    return 0
+
+
+def _run(part: str, chosen: argparse.Namespace) -> list[Row]:
+    if part == "latency":
+        return latency.run(chosen.rounds)
+    if part == "calls":
+        return calls.run(chosen.holds, chosen.seconds, chosen.rate)
+    return events.run(chosen.rounds)
+
+
+def _prepare() -> None:
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(line_buffering=True)  # Progress is for now, not for the end.
+    logging.getLogger("pika").setLevel(logging.CRITICAL)
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR))
+    # Told to end, stop what was started all the same.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    # Everything that is started from here on shares two cores, also on a greater machine.
+    os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:_CORES])
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,1 @@
+"""Tests of `bench`: that its figures mean what they say. Nothing here is timed."""
