@@ -7,6 +7,8 @@ from functools import partial
 
 import pytest
 
+from deploy.local.ports import LOOPBACK, free_port
+from deploy.local.settings import BINDS
 from deploy.local.stack import Stack
 from tests.e2e.calls import CALLS, NOT_A_USER, NOT_REGISTERED, Scenario
 from tests.e2e.crm import Crm
@@ -32,7 +34,9 @@ def real(tmp_path_factory) -> Iterator[RealSide | None]:
 @pytest.fixture(scope="session")
 def stack(tmp_path_factory, real: RealSide | None) -> Iterator[Stack]:
     """Give the whole product on servers of its own."""
-    settings = {**_QUICK, **os.environ, **(real.settings if real else {})}
+    # Not on the usual ports: another stack that starts meanwhile may take them, and be tested.
+    binds = {name: f"{LOOPBACK}:{free_port()}" for name in BINDS.values()}
+    settings = {**_QUICK, **binds, **os.environ, **(real.settings if real else {})}
     stack = Stack(tmp_path_factory.mktemp("stack"), settings)
     try:
         stack.up()
