@@ -44,7 +44,9 @@ def main() -> None:
     }
     stops = [health.serve(settings.dialer_bind, checks)] if settings.dialer_bind else []
     process.wait_for_stop()
-    process.stop_all(consumer.stop, broker.stop, *(link.stop for link in links), *stops)
+    process.stop_all(
+        consumer.stop, dialer.stop, broker.stop, *(link.stop for link in links), *stops
+    )
     process.leave_nobody_waiting()
 
 

@@ -2,7 +2,9 @@
 
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import count
 from typing import Any, Protocol
 from uuid import UUID
@@ -48,7 +50,12 @@ class Dialer:
     links: Sequence[Link]
     dialling: Dialling
     patience_seconds: float = 3.5  # for the answer to a command that somebody else carries out
+    keeper: ThreadPoolExecutor = field(default_factory=partial(ThreadPoolExecutor, 2, "keeper"))
     _turn: Iterable[int] = field(default_factory=count)
+
+    def stop(self) -> None:
+        """Keep the answers that wait to be kept."""
+        self.keeper.shutdown()
 
     @property
     def handlers(self) -> Mapping[type[Command], Callable[[Ordered], Mapping[str, Any]]]:
@@ -65,12 +72,15 @@ class Dialer:
         assert isinstance(command, OriginateCall)  # noqa: S101  (the table says so)
         arguments = click_to_call(ordered.id, command, self.dialling)
         data = command.model_dump(mode="json", exclude_none=True)
+        link = self._pick()
         with reaching():
-            repeated = store.find(self.engine, ordered.id)
-            link = None if repeated else self._pick()
-            if link is not None and ordered.is_late(time.time()):
+            if link is None:
+                if store.find(self.engine, ordered.id) is not None:
+                    return self._repeat(ordered.id, data)
+                raise DependencyAway("no switch can be reached")
+            if ordered.is_late(time.time()):
                 raise Refused("expired", "nobody waits for it any more")
-            if link is None or not store.claim(
+            if not store.claim(
                 self.engine, ordered.id, name=command.NAME, data=data, switch=link.name
             ):
                 return self._repeat(ordered.id, data)
@@ -88,13 +98,17 @@ class Dialer:
             # It may ring already: neither yes nor no. The call's events will tell.
             raise Refused("no_answer", str(error)) from error
         log.info("originate", switch=link.name, reply=reply)
+        # Who clicked does not wait for the disk once more: only who repeats the command needs it.
+        self.keeper.submit(self._keep, call_id, reply)
+        return _verdict(call_id, reply)
+
+    def _keep(self, call_id: UUID, reply: str) -> None:
         try:
             with reaching():
                 store.answer(self.engine, call_id, reply)
-        except DependencyAway:
+        except Exception:
             # The call is on its way; that a repeated command is not answered alike is less bad.
-            log.warning("answer not kept: the database is away")
-        return _verdict(call_id, reply)
+            log.exception("answer not kept", call_id=str(call_id))
 
     def _repeat(self, call_id: UUID, data: Mapping[str, Any]) -> Mapping[str, Any]:
         """Answer a repeated command as it was answered the first time."""
@@ -110,12 +124,10 @@ class Dialer:
             raise Refused("no_answer", "this command was begun before; its answer is not known")
         return _verdict(call_id, found.answer)
 
-    def _pick(self) -> Link:
+    def _pick(self) -> Link | None:
         """Return the next switch in turn that has a link."""
         up = [link for link in self.links if link.up]
-        if not up:
-            raise DependencyAway("no switch can be reached")
-        return up[next(iter(self._turn)) % len(up)]
+        return up[next(iter(self._turn)) % len(up)] if up else None
 
 
 def _verdict(call_id: UUID, reply: str) -> Mapping[str, Any]:

@@ -49,7 +49,9 @@ def link():
 @pytest.fixture
 def dialer(engine, link):
     """Give a dialer with that switch and a real database."""
-    return Dialer(engine, [link], DIALLING, patience_seconds=0.3)
+    dialer = Dialer(engine, [link], DIALLING, patience_seconds=0.3)
+    yield dialer
+    dialer.stop()
 
 
 @pytest.fixture
@@ -109,6 +111,8 @@ def test_of_many_at_once_one_dials(engine, ordered):
     with ThreadPoolExecutor(len(dialers)) as pool:
         answers = list(pool.map(carry_out, dialers))
 
+    for dialer in dialers:
+        dialer.stop()
     assert sum(len(link.dialled) for link in links) == 1
     assert all(answer == answers[0] for answer in answers)
 
@@ -160,6 +164,14 @@ def test_without_a_switch_nothing_is_claimed(dialer, link, ordered, engine):
     assert dialer.originate(ordered)["call_id"] == str(ordered.id)
 
 
+def test_a_repeated_command_is_answered_without_a_switch_as_well(dialer, link, ordered):
+    """What was dialled was dialled, whatever became of the switch."""
+    first = dialer.originate(ordered)
+    link.up = False
+
+    assert dialer.originate(ordered) == first
+
+
 def test_a_command_that_was_certainly_not_sent_may_be_sent_later(dialer, link, ordered, engine):
     """The link broke before it was its turn."""
     link.does = failing(SwitchAway("the link broke"))
@@ -196,6 +208,7 @@ def test_switches_take_turns_and_those_without_a_link_are_left_out(engine):
     for _ in range(4):
         dialer.originate(order())
 
+    dialer.stop()
     assert [len(link.dialled) for link in links] == [2, 0, 2]
 
 
