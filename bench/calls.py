@@ -320,6 +320,10 @@ def _rows(
         calls = sum(len(hold.accepted) for hold in held)
         ended = sum(sum(hold.ended.values()) for hold in held)
         cdrs = sum(hold.cdrs.get(call, 0) for hold in held for call in hold.accepted)
+        answers = [
+            number(percentile([ms for hold in held for ms in hold.answer_ms], p))
+            for p in (0.5, 0.99)
+        ]
         lags = [hold.lag for hold in held if hold.lag is not None]
         rows.append(
             Row(
@@ -329,6 +333,7 @@ def _rows(
                 f"{cdrs:,} CDRs",
                 beside=f"last `call.ended` {spread(lags, ' s') if lags else 'never'} after the "
                 f"last click, limit {LONGEST_LAG:g} s; "
+                f"answers p50 {answers[0]} ms, p99 {answers[1]} ms; "
                 f"{spread([sum(hold.cpu.values()) for hold in held])} cores used",
                 compared=f"{number(rate / goal)} x the goal",
                 goal=f"{goal}/s",

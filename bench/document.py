@@ -27,7 +27,7 @@ def machine() -> str:
 
 def versions() -> str:
     """Name what was measured, and what it runs on."""
-    commit = _said(["git", "rev-parse", "--short", "HEAD"])
+    commit = _said(["git", "describe", "--always", "--dirty=, changed"])
     tools: Mapping[str, str] = {
         "commit": commit,
         "Python": platform.python_version(),
