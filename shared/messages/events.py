@@ -4,7 +4,7 @@
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID, uuid5
@@ -47,11 +47,12 @@ class Event:
     fact: str = ""
     sequence: int | None = None
     data: Mapping[str, Any]
+    id: UUID = field(init=False)
 
-    @property
-    def id(self) -> UUID:
-        """The event's id, the same for the same fact."""
-        return uuid5(_EVENTS, "|".join((self.source, self.subject, self.type, self.fact)))
+    def __post_init__(self) -> None:
+        # Once for each event: it goes into the envelope and beside it.
+        identity = "|".join((self.source, self.subject, self.type, self.fact))
+        object.__setattr__(self, "id", uuid5(_EVENTS, identity))
 
     def encode(self) -> bytes:
         """Return the event as it goes on the wire."""
