@@ -16,11 +16,11 @@ from shared.messages.commands import OriginateCall
 from shared.switch.address import parse_switches
 from shared.switch.handshake import connect
 
-PAIRS = 200
+PAIRS = 100
 GOAL_MS = 10.0
 _BUSY = "1486"  # the simulated phone with this ending refuses at once
 _NUMBER = "13800138901"
-_REST_SECONDS = 0.06  # what a refused call takes is over by then
+_REST_SECONDS = 0.25  # by then its events are told, and its CDR is in PostgreSQL
 _WARM_UP = 20
 
 

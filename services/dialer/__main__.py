@@ -17,7 +17,7 @@ def main() -> None:
     settings = load(DialerSettings)
     logs.configure("dialer")
     process.block_signals()
-    engine = open_engine(settings.database_url.get_secret_value(), connections=16)
+    engine = open_engine(settings.database_url.get_secret_value(), connections=16, autocommit=True)
     links = [SwitchLink(switch) for switch in settings.switches]
     dialer = Dialer(
         engine,

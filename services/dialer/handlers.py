@@ -2,9 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from functools import partial
 from itertools import count
 from typing import Any, Protocol
 from uuid import UUID
@@ -14,6 +12,7 @@ import tenacity
 from sqlalchemy import Engine
 
 from services.dialer import store
+from services.dialer.keeper import Keeper
 from services.dialer.plan import Dialling, click_to_call
 from shared.database.engine import reaching
 from shared.dependency import DependencyAway
@@ -50,12 +49,16 @@ class Dialer:
     links: Sequence[Link]
     dialling: Dialling
     patience_seconds: float = 3.5  # for the answer to a command that somebody else carries out
-    keeper: ThreadPoolExecutor = field(default_factory=partial(ThreadPoolExecutor, 2, "keeper"))
     _turn: Iterable[int] = field(default_factory=count)
+    _keeper: Keeper = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Begin to keep answers where claims are kept."""
+        self._keeper = Keeper(self.engine)
 
     def stop(self) -> None:
         """Keep the answers that wait to be kept."""
-        self.keeper.shutdown()
+        self._keeper.stop()
 
     @property
     def handlers(self) -> Mapping[type[Command], Callable[[Ordered], Mapping[str, Any]]]:
@@ -98,17 +101,8 @@ class Dialer:
             # It may ring already: neither yes nor no. The call's events will tell.
             raise Refused("no_answer", str(error)) from error
         log.info("originate", switch=link.name, reply=reply)
-        # Who clicked does not wait for the disk once more: only who repeats the command needs it.
-        self.keeper.submit(self._keep, call_id, reply)
+        self._keeper.keep(call_id, reply)
         return _verdict(call_id, reply)
-
-    def _keep(self, call_id: UUID, reply: str) -> None:
-        try:
-            with reaching():
-                store.answer(self.engine, call_id, reply)
-        except Exception:
-            # The call is on its way; that a repeated command is not answered alike is less bad.
-            log.exception("answer not kept", call_id=str(call_id))
 
     def _repeat(self, call_id: UUID, data: Mapping[str, Any]) -> Mapping[str, Any]:
         """Answer a repeated command as it was answered the first time."""

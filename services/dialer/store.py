@@ -1,13 +1,38 @@
-"""The `commands` table: what was begun, by which a repeated command is known."""
+"""The `commands` table: what was begun, by which a repeated command is known.
 
+Each function is one statement, and one question to an engine that commits by itself.
+"""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Engine, delete, select, update
+from sqlalchemy import Engine, bindparam, delete, select, update
 from sqlalchemy.dialects.postgresql import insert
 
 from shared.database.tables import CommandRow
+
+_CLAIM = (
+    insert(CommandRow)
+    .on_conflict_do_nothing(index_elements=[CommandRow.id])
+    .returning(CommandRow.id)
+)
+_ANSWER = (
+    update(CommandRow.__table__)
+    .where(CommandRow.id == bindparam("command_id"))
+    .values(answer=bindparam("reply"), answered_at=bindparam("at"))
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a switch said to a command, and when."""
+
+    command_id: UUID
+    reply: str
+    at: datetime
 
 
 def claim(
@@ -21,25 +46,14 @@ def claim(
         "switch": switch,
         "claimed_at": datetime.now(UTC),
     }
-    claimed = (
-        insert(CommandRow)
-        .values(row)
-        .on_conflict_do_nothing(index_elements=[CommandRow.id])
-        .returning(CommandRow.id)
-    )
     with engine.begin() as connection:
-        return connection.execute(claimed).scalar() is not None
+        return connection.execute(_CLAIM, row).scalar() is not None
 
 
-def answer(engine: Engine, command_id: UUID, reply: str) -> None:
-    """Keep what the switch said, for whoever sends the command again."""
-    kept = (
-        update(CommandRow)
-        .where(CommandRow.id == command_id)
-        .values(answer=reply, answered_at=datetime.now(UTC))
-    )
+def keep_answers(engine: Engine, answers: Sequence[Answer]) -> None:
+    """Keep what switches said, for whoever sends one of the commands again."""
     with engine.begin() as connection:
-        connection.execute(kept)
+        connection.execute(_ANSWER, [asdict(answer) for answer in answers])
 
 
 def release(engine: Engine, command_id: UUID) -> None:

@@ -1,0 +1,1 @@
+"""What the shared database code promises, on a real PostgreSQL."""
