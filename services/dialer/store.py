@@ -20,7 +20,7 @@ _CLAIM = (
     .returning(CommandRow.id)
 )
 _ANSWER = (
-    update(CommandRow.__table__)
+    update(CommandRow)
     .where(CommandRow.id == bindparam("command_id"))
     .values(answer=bindparam("reply"), answered_at=bindparam("at"))
 )

@@ -53,14 +53,27 @@ class Message:
         the message would be sent again on the next one, and so on.
         """
         try:
-            size = sum(map(len, self.properties().encode()))
-            keys = max(len(self.exchange.encode()), len(self.routing_key.encode()))
+            longest = max(len(text.encode()) for text in self._shorts() if text)
+            # pika encodes them once more to send them: only where their size is not plain.
+            headers = sum(map(len, self.properties().encode())) if self.headers else 0
         except Exception as error:
             raise Unsendable(f"AMQP cannot say it: {type(error).__name__}: {error}") from error
-        if size > _LARGEST_HEADER or keys > LONGEST_SHORT or len(self.body) > _LARGEST_BODY:
+        if headers > _LARGEST_HEADER or longest > LONGEST_SHORT or len(self.body) > _LARGEST_BODY:
             raise Unsendable(
-                f"{len(self.body)} bytes with {size} of headers and a key of {keys} are too much"
+                f"{len(self.body)} bytes with {headers} of headers and a key, an id or a type "
+                f"of {longest} are too much"
             )
+
+    def _shorts(self) -> tuple[str | None, ...]:
+        return (
+            self.exchange,
+            self.routing_key,
+            self.type,
+            self.message_id,
+            self.content_type,
+            self.correlation_id,
+            self.reply_to,
+        )
 
     def properties(self) -> BasicProperties:
         """Return the AMQP properties; everything that must be routed also survives a restart."""

@@ -1,5 +1,7 @@
 """An engine on a real server that hangs up."""
 
+from collections.abc import Iterator
+
 import pytest
 from sqlalchemy import Engine, text
 
@@ -7,7 +9,7 @@ from shared.database.engine import open_engine
 
 
 @pytest.fixture
-def other(postgres) -> Engine:
+def other(postgres) -> Iterator[Engine]:
     """Give somebody else's engine on the same database."""
     engine = open_engine(postgres.url, connections=1)
     yield engine
@@ -17,7 +19,7 @@ def other(postgres) -> Engine:
 def backend(engine: Engine) -> int:
     """Return the server process behind the engine's connection."""
     with engine.connect() as connection:
-        return connection.execute(text("SELECT pg_backend_pid()")).scalar_one()
+        return int(connection.execute(text("SELECT pg_backend_pid()")).scalar_one())
 
 
 def hang_up(other: Engine, process: int) -> None:
