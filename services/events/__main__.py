@@ -49,6 +49,8 @@ def _listener(switch: SwitchAddress, broker: Broker) -> Listener:
         switch,
         SUBSCRIPTION,
         on_event=teller.hear,
+        is_list_wanted=teller.are_phones_in_doubt,
+        on_registrations=teller.registrations,
         on_up=teller.switch_up,
         on_down=teller.switch_down,
     )

@@ -8,7 +8,7 @@ never seen. A call that is first seen in its middle is told in the same words as
 """
 
 from collections import OrderedDict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from services.events.calls import Call, Leg, Pairing
@@ -142,6 +142,18 @@ class SwitchLife:
     def phone_gone(self, event: Observed) -> None:
         """Tell that a phone said goodbye, or has not been heard of for too long."""
         self._narrator.add(self._phones.gone(event))
+
+    def link_broke(self) -> None:
+        """Note that something may happen on the switch without being heard."""
+        self._phones.doubt()
+
+    def are_phones_in_doubt(self) -> bool:
+        """Tell, once, that the switch's list of phones is wanted."""
+        return self._phones.are_in_doubt()
+
+    def registrations(self, rows: Iterable[Mapping[str, Any]], at: int) -> list[Event]:
+        """Return what the switch's list of phones shows that was not heard."""
+        return self._phones.compare(rows, at)
 
     # -- calls and legs ----------------------------------------------------------------------
 

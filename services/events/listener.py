@@ -6,9 +6,10 @@ in the middle and go on, and then nothing after it means anything.
 """
 
 import json
+import socket
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import orjson
@@ -27,6 +28,8 @@ _SILENCE_SECONDS = 2 * _BEAT_SECONDS + 5
 # Quicker than the dialer, which gives us its settling time as a start: see shared/switch/link.py.
 _LONGEST_PAUSE = 0.4
 
+_REGISTRATIONS = b"api show registrations as json\n\n"
+
 log = structlog.get_logger(__name__)
 
 
@@ -37,18 +40,22 @@ class LinkLost(Exception):
 class Listener:
     """Hears one switch for as long as it is not stopped, on one link after the other."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913
         self,
         address: SwitchAddress,
         subscription: tuple[str, ...],
         *,
         on_event: Callable[[Mapping[str, Any]], None],
+        is_list_wanted: Callable[[], bool],
+        on_registrations: Callable[[Sequence[Mapping[str, Any]]], None],
         on_up: Callable[[], None],
         on_down: Callable[[str], None],
     ) -> None:
         self._address = address
         self._subscription = subscription
         self._on_event = on_event
+        self._is_list_wanted = is_list_wanted
+        self._on_registrations = on_registrations
         self._on_up = on_up
         self._on_down = on_down
         self._up = threading.Event()
@@ -104,7 +111,7 @@ class Listener:
             since = time.monotonic()
             try:
                 link.sendall(f"event json {' '.join(self._subscription)}\n\n".encode())
-                self._receive(link.recv, frames)
+                self._receive(link, frames)
             except (LinkLost, BadFrame, OSError) as error:
                 if self.up:
                     self._up.clear()
@@ -113,11 +120,11 @@ class Listener:
                 if time.monotonic() - since < _GOOD_SECONDS:
                     raise LinkLost(f"{self._address.name}: {error}") from error
 
-    def _receive(self, receive: Callable[[int], bytes], frames: FrameReader) -> None:
+    def _receive(self, link: socket.socket, frames: FrameReader) -> None:
         heard = time.monotonic()
         while not self._stopping.is_set():
             try:
-                data = receive(_CHUNK)
+                data = link.recv(_CHUNK)
             except TimeoutError:
                 if time.monotonic() - heard > _SILENCE_SECONDS:
                     raise LinkLost(f"silent for {_SILENCE_SECONDS:.0f} s") from None
@@ -126,17 +133,25 @@ class Listener:
                 raise LinkLost("the switch closed the link")
             heard = time.monotonic()
             for frame in frames.feed(data):
-                self._take(frame)
+                self._take(frame, link)
 
-    def _take(self, frame: Frame) -> None:
+    def _take(self, frame: Frame, link: socket.socket) -> None:
         if frame.kind == "text/event-json":
             self._on_event(_decode(frame.body))
-        elif frame.kind == "command/reply":
+            if self._is_list_wanted():
+                link.sendall(_REGISTRATIONS)
+        elif frame.kind == "api/response":
+            rows = _rows(frame.body)
+            if rows is not None:
+                self._on_registrations(rows)
+        elif frame.kind == "command/reply" and not self.up:
             if not frame.reply.startswith("+OK"):
                 raise LinkLost(f"it refused our subscription: {frame.reply}")
             self._up.set()
             log.info("switch link up", switch=self._address.name)
             self._on_up()
+            # After the subscription, so that nothing falls between the list and the events.
+            link.sendall(_REGISTRATIONS)
         elif frame.kind == "text/disconnect-notice":
             raise LinkLost(frame.body.decode("utf-8", "replace").strip().partition("\n")[0])
 
@@ -153,6 +168,17 @@ def _decode(body: bytes) -> dict[str, Any]:
     if not isinstance(event, dict):
         raise BadFrame(f"no event: {body[:60]!r}")
     return event
+
+
+def _rows(body: bytes) -> list[dict[str, Any]] | None:
+    """Return the rows of a list; FreeSWITCH leaves `rows` out where there are none."""
+    try:
+        rows = orjson.loads(body).get("rows", [])
+    except (orjson.JSONDecodeError, AttributeError):
+        # `-ERR`, as where the switch's own database is away: it says nothing about anybody.
+        log.warning("no list of registrations", said=body[:60].decode("utf-8", "replace"))
+        return None
+    return [row for row in rows if isinstance(row, dict)]
 
 
 def _storable(value: Any) -> Any:

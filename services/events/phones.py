@@ -1,61 +1,172 @@
-"""Who is registered on one switch, by its registration events."""
+"""Who is registered on one switch, by its registration events, repaired by its list."""
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, TypeAlias
 
 from services.events.observed import Observed
 from shared.messages.events import Event
+
+User: TypeAlias = tuple[str, str]  # extension and domain
+
+_ADDRESS = re.compile(r"sips?:([^;>?]+)")
+
+
+@dataclass(frozen=True, slots=True)
+class _Phone:
+    """A phone of a user: where it is, and the Call-ID under which it registered last."""
+
+    user: User
+    address: str
+    call_id: str
 
 
 class Phones:
     """The users of whom at least one phone is registered.
 
-    FreeSWITCH tells every refresh; told here is only what changes a user's being reachable.
+    FreeSWITCH tells every refresh; told here is only what changes a user's being reachable. It does
+    not tell that a phone took another one's place (`multiple-registrations` false), so whether a
+    user who had two phones has one left is looked up in its list.
     """
 
     def __init__(self, source: str) -> None:
         self._source = source
-        self._contacts: dict[str, set[str]] = {}
+        self._known: dict[User, dict[str, _Phone]] = {}
+        # Phones that may have gone without a word.
+        self._doubtful: set[_Phone] = set()
+        self._is_asking = False
 
     def registered(self, event: Observed) -> list[Event]:
         """Return `user.registered` where the user had no phone before."""
-        user, domain, contact = _who(event)
-        if user is None or domain is None:
+        phone = _seen(event)
+        if phone is None or not self._add(phone):
             return []
-        contacts = self._contacts.setdefault(f"{user}@{domain}", set())
-        is_first = not contacts
-        contacts.add(contact)
-        return [self._event("user.registered", user, domain, event)] if is_first else []
+        return [self._event("user.registered", phone.user, event.stamp, _fact(event), _told(event))]
 
     def gone(self, event: Observed) -> list[Event]:
         """Return `user.unregistered` where this was the user's last phone."""
-        user, domain, contact = _who(event)
-        if user is None or domain is None:
+        phone = _seen(event)
+        if phone is None:
             return []
-        contacts = self._contacts.get(f"{user}@{domain}", set())
-        contacts.discard(contact)
-        if contacts:
+        known = self._known.get(phone.user, {})
+        leaving = known.get(phone.address) or next(
+            (other for other in known.values() if other.call_id == phone.call_id), None
+        )
+        if known and (leaving is None or len(known) > 1):
+            if leaving is not None:
+                self._remove(leaving)
+            self._doubtful |= set(known.values())
+            self._is_asking = True
             return []
-        self._contacts.pop(f"{user}@{domain}", None)
-        return [self._event("user.unregistered", user, domain, event)]
+        self._known.pop(phone.user, None)
+        return [
+            self._event("user.unregistered", phone.user, event.stamp, _fact(event), _told(event))
+        ]
 
-    def _event(self, kind: str, user: str, domain: str, event: Observed) -> Event:
+    def doubt(self) -> None:
+        """Take nothing for certain any more: the link broke."""
+        self._doubtful = {phone for known in self._known.values() for phone in known.values()}
+
+    def are_in_doubt(self) -> bool:
+        """Tell, once, that `compare` is wanted."""
+        is_asking, self._is_asking = self._is_asking, False
+        return is_asking
+
+    def compare(self, rows: Iterable[Mapping[str, Any]], at: int) -> list[Event]:
+        """Return what changed without a word, by the rows of `show registrations`.
+
+        The list may be a moment behind the events, so a phone that was heard since it came into
+        doubt is not taken for gone because it is not in it.
+        """
+        events = []
+        listed = {}
+        for row in rows:
+            phone = _listed(row)
+            if phone is not None:
+                listed[phone.user, phone.address] = (phone, row)
+        for phone in sorted(self._doubtful, key=lambda phone: (phone.user, phone.address)):
+            if (phone.user, phone.address) not in listed and self._remove(phone):
+                seen = {"synthetic": True, "synthetic_reason": "not in show registrations"}
+                fact = f"missed/{phone.call_id}"
+                events.append(self._event("user.unregistered", phone.user, at, fact, seen))
+        for phone, row in listed.values():
+            if self._add(phone):
+                seen = {
+                    "contact": row.get("url"),
+                    "network_ip": row.get("network_ip"),
+                    "synthetic": True,
+                    "synthetic_reason": "found in show registrations",
+                }
+                fact = f"found/{phone.call_id}"
+                events.append(self._event("user.registered", phone.user, at, fact, seen))
+        self._doubtful.clear()
+        return events
+
+    def _add(self, phone: _Phone) -> bool:
+        """Note a phone; tell whether it is the user's first."""
+        known = self._known.setdefault(phone.user, {})
+        is_first = not known
+        self._doubtful.discard(known.get(phone.address, phone))
+        known[phone.address] = phone
+        return is_first
+
+    def _remove(self, phone: _Phone) -> bool:
+        """Forget a phone; tell whether the user has none left."""
+        known = self._known.get(phone.user, {})
+        known.pop(phone.address, None)
+        self._doubtful.discard(phone)
+        if known:
+            return False
+        return self._known.pop(phone.user, None) is not None
+
+    def _event(self, kind: str, user: User, at: int, fact: str, seen: Mapping[str, Any]) -> Event:
+        extension, domain = user
         return Event(
             type=kind,
             source=self._source,
-            subject=f"{user}@{domain}",
-            at=event.stamp,
-            fact=f"{event.text('Core-UUID')}/{event.text('Event-Sequence')}",
+            subject=f"{extension}@{domain}",
+            at=at,
+            fact=fact,
             data={
-                "extension": user,
+                "extension": extension,
                 "domain": domain,
                 "switch": self._source.removeprefix("/switch/"),
-                "contact": event.text("contact"),
-                "user_agent": event.text("user-agent"),
-                "network_ip": event.text("network-ip"),
+                **seen,
             },
         )
 
 
-def _who(event: Observed) -> tuple[str | None, str | None, str]:
+def _fact(event: Observed) -> str:
+    return f"{event.text('Core-UUID')}/{event.text('Event-Sequence')}"
+
+
+def _told(event: Observed) -> dict[str, Any]:
+    return {
+        "contact": event.text("contact"),
+        "user_agent": event.text("user-agent"),
+        "network_ip": event.text("network-ip"),
+    }
+
+
+def _seen(event: Observed) -> _Phone | None:
     # An expiry names the same things otherwise than a registration does.
-    user = event.text("from-user") or event.text("user")
+    extension = event.text("from-user") or event.text("user")
     domain = event.text("from-host") or event.text("host")
-    return user, domain, event.text("call-id") or event.text("contact") or ""
+    if extension is None or domain is None:
+        return None
+    address = _address(event.text("contact") or "")
+    return _Phone((extension, domain), address, event.text("call-id") or "")
+
+
+def _listed(row: Mapping[str, Any]) -> _Phone | None:
+    said = {name: str(row.get(name) or "") for name in ("reg_user", "realm", "url", "token")}
+    if not said["reg_user"] or not said["realm"]:
+        return None
+    return _Phone((said["reg_user"], said["realm"]), _address(said["url"]), said["token"])
+
+
+def _address(contact: str) -> str:
+    """Return where a phone is, of `"" <sip:…;…>` and of `sofia/<profile>/sip:…` alike."""
+    found = _ADDRESS.search(contact)
+    return found[1] if found else contact

@@ -5,7 +5,7 @@ The reader never waits for the broker: what is told is handed over and confirmed
 
 import threading
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Future
 from functools import partial
 from typing import Any
@@ -53,8 +53,17 @@ class Teller:
         """Tell that the switch is heard again."""
         self._tell([self._link_event("switch.up")])
 
+    def are_phones_in_doubt(self) -> bool:
+        """Tell, once, that the switch's list of phones is wanted."""
+        return self._life.are_phones_in_doubt()
+
+    def registrations(self, rows: Sequence[Mapping[str, Any]]) -> None:
+        """Tell who is registered, or is not any more, without having been heard."""
+        self._tell(self._life.registrations(rows, time.time_ns() // 1000))
+
     def switch_down(self, reason: str) -> None:
         """Tell that the switch is not heard any more."""
+        self._life.link_broke()
         self._tell([self._link_event("switch.down", reason=reason)])
 
     def _link_event(self, kind: str, **data: Any) -> Event:

@@ -252,3 +252,113 @@ def test_a_phone_is_registered_once_until_it_is_gone():
     told = [event.type for e in (registered, registered, gone) for event in life.observe(e)]
 
     assert told == ["user.registered", "user.unregistered"]
+
+
+def row(extension, phone):
+    """Return a phone as `show registrations as json` lists it."""
+    return {
+        "reg_user": extension,
+        "realm": "test.local",
+        "token": f"{phone}-call",
+        "url": f"sofia/internal/sip:{extension}@{phone}.example:5060;transport=udp",
+        "network_ip": "192.0.2.1",
+    }
+
+
+def phone(extension, phone, kind="register", call="call"):
+    """Return a phone's own event."""
+    return {
+        "Event-Name": "CUSTOM",
+        "Event-Subclass": f"sofia::{kind}",
+        "Event-Sequence": phone,
+        "from-user": extension,
+        "from-host": "test.local",
+        "contact": f'"" <sip:{extension}@{phone}.example:5060;fs_nat=yes>',
+        "call-id": f"{phone}-{call}",
+    }
+
+
+def said(events):
+    """Return what was told, of whom, and whether it was seen."""
+    return [
+        (event.type.partition(".")[2], event.data["extension"], event.data.get("synthetic", False))
+        for event in events
+    ]
+
+
+def test_phones_that_were_there_before_us_are_told_from_the_list():
+    """Under the same id each time that somebody finds them."""
+    lists = [
+        SwitchLife("fs1").registrations([row("1001", "a"), row("1002", "b")], at) for at in (1, 2)
+    ]
+
+    assert said(lists[0]) == [("registered", "1001", True), ("registered", "1002", True)]
+    assert [event.id for event in lists[0]] == [event.id for event in lists[1]]
+
+
+def test_what_happened_while_nobody_listened_is_told_from_the_list():
+    """One phone went, one came, one stayed, and of one of two phones nobody needs to know."""
+    life = SwitchLife("fs1")
+    for extension, token in (("1001", "a"), ("1002", "b"), ("1003", "c"), ("1003", "d")):
+        life.observe(phone(extension, token))
+    life.link_broke()
+
+    told = life.registrations([row("1002", "b"), row("1003", "d"), row("1004", "e")], 1)
+    assert said(told) == [("unregistered", "1001", True), ("registered", "1004", True)]
+    assert life.registrations([row("1002", "b")], 2) == []
+
+
+def test_a_phone_that_was_heard_is_not_gone_because_the_list_is_late():
+    """FreeSWITCH writes its list behind its events."""
+    life = SwitchLife("fs1")
+    life.observe(phone("1001", "a"))
+    life.link_broke()
+    life.observe(phone("1001", "a"))
+    life.observe(phone("1002", "b"))
+
+    assert life.registrations([], 1) == []
+    assert said(life.observe(phone("1001", "a", "unregister"))) == [("unregistered", "1001", False)]
+
+
+def test_a_phone_that_registers_anew_is_the_same_phone():
+    """After its own restart, under another Call-ID."""
+    life = SwitchLife("fs1")
+    told = [
+        *life.observe(phone("1001", "a")),
+        *life.observe(phone("1001", "a", call="another")),
+        *life.observe(phone("1001", "a", "unregister", call="another")),
+    ]
+
+    assert said(told) == [("registered", "1001", False), ("unregistered", "1001", False)]
+    assert not life.are_phones_in_doubt()
+
+
+def test_whether_a_user_of_two_phones_has_one_left_is_looked_up():
+    """One may have taken the other's place without a word."""
+    for rows, expected in (([row("1001", "a")], []), ([], [("unregistered", "1001", True)])):
+        life = SwitchLife("fs1")
+        life.observe(phone("1001", "a"))
+        life.observe(phone("1001", "b"))
+        assert life.observe(phone("1001", "b", "unregister")) == []
+        assert (life.are_phones_in_doubt(), life.are_phones_in_doubt()) == (True, False)
+        assert said(life.registrations(rows, 1)) == expected
+
+
+def test_a_goodbye_for_all_contacts_is_looked_up():
+    """`Contact: *` names no phone; its Call-ID does, if it is the one of the registration."""
+    life = SwitchLife("fs1")
+    life.observe(phone("1001", "a"))
+    star = {**phone("1001", "a", "unregister", call="another"), "contact": "*"}
+    assert life.observe(star) == []
+    assert life.are_phones_in_doubt()
+    assert said(life.registrations([], 1)) == [("unregistered", "1001", True)]
+
+    life.observe(phone("1001", "a"))
+    star = {**phone("1001", "a", "unregister"), "contact": "*"}
+    assert said(life.observe(star)) == [("unregistered", "1001", False)]
+
+
+@given(st.lists(st.dictionaries(st.sampled_from(sorted(row("1", "a"))), VALUES)))
+def test_no_list_of_any_kind_is_a_fault(rows):
+    """A row may hold anything."""
+    assert all(event.encode() for event in SwitchLife("fs1").registrations(rows, 1))

@@ -3,7 +3,9 @@
 import queue
 import socket
 import threading
+from collections.abc import Mapping, Sequence
 from concurrent.futures import Future
+from typing import Any
 
 import pytest
 
@@ -25,12 +27,15 @@ class Ears:
 
     def __init__(self, port, *, password=PASSWORD):
         self.events: queue.SimpleQueue[dict[str, str]] = queue.SimpleQueue()
+        self.registrations: list[Sequence[Mapping[str, Any]]] = []
         self.ups: list[str] = []
         self.downs: list[str] = []
         self.listener = Listener(
             SwitchAddress("fs1", "127.0.0.1", port, password),
             SUBSCRIPTION,
             on_event=lambda event: self.events.put(dict(event)),
+            is_list_wanted=lambda: False,
+            on_registrations=self.registrations.append,
             on_up=lambda: self.ups.append("up"),
             on_down=self.downs.append,
         )
@@ -108,6 +113,28 @@ def test_a_call_on_the_switch_is_heard():
 
     assert created["Unique-ID"] == gone["Unique-ID"]
     assert gone["Hangup-Cause"] == "USER_BUSY"
+
+
+def test_who_is_registered_is_asked_for_on_each_link():
+    """After the subscription: what happens meanwhile is heard."""
+    with (
+        RunningSimulator(Settings(password=PASSWORD, port=0)) as simulator,
+        Ears(simulator.port) as ears,
+    ):
+        until(lambda: ears.registrations == [[]])
+        with EslClient(simulator.port, PASSWORD) as client:
+            client.command("api simulator drop_links")
+        until(lambda: ears.registrations == [[], []])
+
+
+@pytest.mark.parametrize("said", [b"-ERR no database\n", b"[]", b"", b'{"rows":[1]}'])
+def test_a_list_that_is_none_says_nothing_about_anybody(said):
+    """And the link goes on."""
+    with Script(frame(said, b"api/response") + GOOD) as switch, Ears(switch.port) as ears:
+        ears.hear("GOOD")
+
+    assert ears.registrations in ([], [[]])
+    assert switch.links == 1
 
 
 @pytest.mark.parametrize(
