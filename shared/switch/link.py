@@ -10,8 +10,10 @@ import queue
 import signal
 import socket
 import threading
+from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import dataclass, field
+from functools import partial
 from uuid import UUID
 
 import ESL
@@ -38,8 +40,9 @@ class SwitchSilent(Exception):
 
 @dataclass(frozen=True, slots=True)
 class _Job:
-    arguments: str
-    job_id: str
+    """What to do on the link; None is no answer."""
+
+    run: Callable[[ESL.ESLconnection], str | None]
     answer: "Future[str]" = field(default_factory=Future)
 
 
@@ -52,6 +55,7 @@ class SwitchLink:
         self._up = threading.Event()
         self._stopping = threading.Event()
         self._wake: socket.socket | None = None
+        self._on_up: Callable[[], object] = lambda: None
         self._thread = threading.Thread(target=self._run, name=f"link-{address.name}", daemon=True)
 
     @property
@@ -63,6 +67,10 @@ class SwitchLink:
     def up(self) -> bool:
         """Whether commands reach the switch now."""
         return self._up.is_set()
+
+    def when_up(self, do: Callable[[], object]) -> None:
+        """Have something done each time that the link stands, in its thread: it must be quick."""
+        self._on_up = do
 
     def start(self) -> None:
         """Begin to connect; return at once."""
@@ -80,11 +88,22 @@ class SwitchLink:
         Raise `SwitchAway` where the command certainly was not sent, `SwitchSilent` where it was
         and no answer came within `timeout` seconds.
         """
-        if any(ord(character) < 32 for character in arguments):  # noqa: PLR2004
-            raise UnsafeValue("a control character would start a second command")
+        _check(arguments)
+        return self._do(partial(_bgapi, "originate", arguments, str(job_id)), timeout)
+
+    def ask(self, command: str, arguments: str, *, timeout: float) -> str:
+        """Return what a command says that the switch carries out at once.
+
+        Everything else waits meanwhile: only for commands that are quick. The errors are those of
+        `originate`.
+        """
+        _check(arguments)
+        return self._do(partial(_api, command, arguments), timeout)
+
+    def _do(self, run: Callable[[ESL.ESLconnection], str | None], timeout: float) -> str:
         if not self.up:
             raise SwitchAway(f"no link to switch {self.name}")
-        job = _Job(arguments, str(job_id))
+        job = _Job(run)
         self._jobs.put(job)
         try:
             return job.answer.result(timeout)
@@ -133,6 +152,7 @@ class SwitchLink:
     def _serve(self, connection: ESL.ESLconnection) -> None:
         log.info("switch link up", switch=self.name)
         self._up.set()
+        self._on_up()
         while connection.connected() and not self._stopping.is_set():
             try:
                 job = self._jobs.get(timeout=_IDLE_SECONDS)
@@ -146,8 +166,7 @@ class SwitchLink:
     def _send(self, connection: ESL.ESLconnection, job: _Job) -> None:
         if not job.answer.set_running_or_notify_cancel():
             return
-        event = connection.bgapi("originate", job.arguments, job.job_id)
-        reply = event.getHeader("Reply-Text") if event is not None else None
+        reply = job.run(connection)
         if reply is None:
             job.answer.set_exception(SwitchSilent(f"the link to {self.name} broke meanwhile"))
         else:
@@ -174,3 +193,18 @@ class SwitchLink:
                 wake.shutdown(socket.SHUT_RDWR)
             except OSError:
                 log.debug("link was broken already", switch=self.name)
+
+
+def _check(arguments: str) -> None:
+    if any(ord(character) < 32 for character in arguments):  # noqa: PLR2004
+        raise UnsafeValue("a control character would start a second command")
+
+
+def _bgapi(command: str, arguments: str, job_id: str, connection: ESL.ESLconnection) -> str | None:
+    event = connection.bgapi(command, arguments, job_id)
+    return None if event is None else event.getHeader("Reply-Text")
+
+
+def _api(command: str, arguments: str, connection: ESL.ESLconnection) -> str | None:
+    event = connection.api(command, arguments)
+    return None if event is None else event.getBody() or ""
