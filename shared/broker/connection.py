@@ -30,7 +30,7 @@ from shared.broker.message import (
     Unroutable,
     Unsendable,
 )
-from shared.broker.subscription import Subscription, plain
+from shared.broker.subscription import Listening, Subscription, plain
 
 _JOURNAL_SECONDS = 5
 _GOOD_SECONDS = 3  # a connection that broke sooner is followed by a pause
@@ -160,6 +160,25 @@ class Broker:
         subscription = Subscription(queue, on_delivery, prefetch, self._soon)
         self._subscriptions.append(subscription)
         return subscription
+
+    def listen(
+        self,
+        exchange: str,
+        routing_key: str,
+        *,
+        on_begin: Callable[[], None],
+        on_delivery: Callable[[Delivery], None],
+    ) -> None:
+        """Have what is published from now on told to this process as well as to all others.
+
+        `on_begin` is called whenever hearing begins (again): what was said before was missed. Both
+        run in the connection's thread, and must be quick. Call this before `start`.
+        """
+        self._subscriptions.append(
+            Listening(
+                exchange, routing_key, on_begin=on_begin, on_delivery=on_delivery, soon=self._soon
+            )
+        )
 
     def _send(self, message: Message, future: "Future[None]") -> None:
         with self._lock:

@@ -76,6 +76,9 @@ class Subscription:
         channel.add_on_close_callback(self._closed)
         channel.add_on_cancel_callback(lambda _: channel.close())
         channel.basic_qos(prefetch_count=1 if self._careful else self._prefetch)
+        self._consume(channel)
+
+    def _consume(self, channel: Channel) -> None:
         channel.basic_consume(self._queue, self._deliver)
 
     def _close(self) -> None:
@@ -120,3 +123,35 @@ class Subscription:
     def _settle(self, channel: Channel, how: Callable[[], None]) -> None:
         # A delivery tag means something on its own channel only.
         self._soon(lambda: how() if channel.is_open else None)
+
+
+class Listening(Subscription):
+    """A queue of our own for each connection: what is said meanwhile, and nothing from before.
+
+    `on_begin` is called in the connection's thread each time that the queue is bound anew: what was
+    said since the last one ended was missed.
+    """
+
+    def __init__(
+        self,
+        exchange: str,
+        routing_key: str,
+        *,
+        on_begin: Callable[[], None],
+        on_delivery: Callable[[Delivery], None],
+        soon: Callable[[Callable[[], None]], None],
+    ) -> None:
+        super().__init__("", on_delivery, 0, soon)
+        self._exchange = exchange
+        self._routing_key = routing_key
+        self._on_begin = on_begin
+
+    def _consume(self, channel: Channel) -> None:
+        def declared(answer: Any) -> None:
+            self._queue = str(answer.method.queue)
+            channel.queue_bind(
+                self._queue, self._exchange, self._routing_key, callback=lambda _: self._on_begin()
+            )
+            channel.basic_consume(self._queue, self._deliver, auto_ack=True, exclusive=True)
+
+        channel.queue_declare("", exclusive=True, auto_delete=True, callback=declared)
