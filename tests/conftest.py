@@ -88,3 +88,9 @@ def broker(rabbit, channel) -> Iterator[Broker]:  # noqa: ARG001
 def word() -> str:
     """Give a word that no other test uses."""
     return secrets.token_hex(8)
+
+
+@pytest.fixture
+def extension() -> str:
+    """Give an extension that no other test uses."""
+    return f"{20_000_000 + secrets.randbelow(79_999_990)}"

@@ -48,7 +48,10 @@ def choose(directory: Path, before: Settings, *, running: frozenset[str]) -> Set
     }
     names = ("TOKEN", "AES_KEY", "AES_IV", "SWITCH_PASSWORD")
     made = {f"VOICE_{name}": secrets.token_hex(16) for name in names}
-    made |= {"SIMULATOR_PASSWORD": secrets.token_hex(16)}
+    made |= {
+        "SIMULATOR_PASSWORD": secrets.token_hex(16),
+        "VOICE_PASSWORD_KEYS": f"first={secrets.token_hex(32)}",
+    }
     chosen = fixed | made | before
     for process, name in BINDS.items():
         if name not in chosen or (process not in running and not is_free(port_of(chosen[name]))):

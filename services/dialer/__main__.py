@@ -1,5 +1,6 @@
 """The dialer process: `python -m services.dialer`."""
 
+from services.dialer.flushing import Flusher
 from services.dialer.handlers import Dialer
 from services.dialer.plan import Dialling
 from services.dialer.settings import DialerSettings
@@ -29,6 +30,7 @@ def main() -> None:
             agent_ring_seconds=settings.agent_ring_seconds,
             customer_ring_seconds=settings.customer_ring_seconds,
         ),
+        Flusher(links),
     )
     broker = Broker(
         settings.amqp_url.get_secret_value(), name="dialer", journal_days=settings.events_keep_days

@@ -12,11 +12,12 @@ import tenacity
 from sqlalchemy import Engine
 
 from services.dialer import store
+from services.dialer.flushing import Flusher
 from services.dialer.keeper import Keeper
-from services.dialer.plan import Dialling, click_to_call
+from services.dialer.plan import Dialling, check_trunk, click_to_call
 from shared.database.engine import reaching
 from shared.dependency import DependencyAway
-from shared.messages.commands import Command, Ordered, OriginateCall
+from shared.messages.commands import Command, FlushUser, Ordered, OriginateCall
 from shared.messages.replies import Refused
 from shared.switch.handshake import SwitchAway
 from shared.switch.link import SwitchSilent
@@ -48,6 +49,7 @@ class Dialer:
     engine: Engine
     links: Sequence[Link]
     dialling: Dialling
+    flusher: Flusher
     patience_seconds: float = 3.5  # for the answer to a command that somebody else carries out
     _turn: Iterable[int] = field(default_factory=count)
     _keeper: Keeper = field(init=False)
@@ -58,12 +60,13 @@ class Dialer:
 
     def stop(self) -> None:
         """Keep the answers that wait to be kept."""
+        self.flusher.stop()
         self._keeper.stop()
 
     @property
     def handlers(self) -> Mapping[type[Command], Callable[[Ordered], Mapping[str, Any]]]:
         """The table: which command is carried out by what."""
-        return {OriginateCall: self.originate}
+        return {OriginateCall: self.originate, FlushUser: self.flusher.flush}
 
     def originate(self, ordered: Ordered) -> Mapping[str, Any]:
         """Dial at most once, however often the command is delivered.
@@ -73,7 +76,7 @@ class Dialer:
         """
         command = ordered.command
         assert isinstance(command, OriginateCall)  # noqa: S101  (the table says so)
-        arguments = click_to_call(ordered.id, command, self.dialling)
+        check_trunk(command, self.dialling)
         data = command.model_dump(mode="json", exclude_none=True)
         link = self._pick()
         with reaching():
@@ -83,10 +86,19 @@ class Dialer:
                 raise DependencyAway("no switch can be reached")
             if ordered.is_late(time.time()):
                 raise Refused("expired", "nobody waits for it any more")
-            if not store.claim(
-                self.engine, ordered.id, name=command.NAME, data=data, switch=link.name
-            ):
+            claim = store.claim(
+                self.engine,
+                ordered.id,
+                name=command.NAME,
+                data=data,
+                switch=link.name,
+                domain=self.dialling.domain.lower(),
+            )
+            if claim is None:
                 return self._repeat(ordered.id, data)
+        arguments = click_to_call(
+            ordered.id, command, self.dialling, user_caller_id=claim.caller_id
+        )
         return self._dial(link, ordered.id, arguments)
 
     def _dial(self, link: Link, call_id: UUID, arguments: str) -> Mapping[str, Any]:

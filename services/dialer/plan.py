@@ -26,14 +26,16 @@ class Dialling:
     customer_ring_seconds: int
 
 
-def click_to_call(call_id: UUID, command: OriginateCall, dialling: Dialling) -> str:
+def click_to_call(
+    call_id: UUID, command: OriginateCall, dialling: Dialling, *, user_caller_id: str | None = None
+) -> str:
     """Return the arguments of `originate` that ring the agent first, then the customer.
 
     Both legs carry the call's ids. The agent's phone shows the customer's number, the customer's
-    the caller id of the command, else of the trunk; without either the switch decides. What the
-    agent hears while the customer's phone rings is in the switch's configuration (`ringback`): no
-    tone can be written on this command line. Raise `Refused` where the command names a trunk that
-    is not there.
+    the caller id of the command, else of the agent, else of the trunk; without any the switch
+    decides. What the agent hears while the customer's phone rings is in the switch's configuration
+    (`ringback`): no tone can be written on this command line. Raise `Refused` where the command
+    names a trunk that is not there.
     """
     trunk, _, trunk_caller_id = _trunk(command.trunk, dialling.trunks).partition(_CALLER_ID)
     tags = {
@@ -62,7 +64,7 @@ def click_to_call(call_id: UUID, command: OriginateCall, dialling: Dialling) -> 
             **tags,
             "leg_role": Role.CUSTOMER,
             "origination_uuid": customer_leg_id(call_id),
-            **_shown(command.caller_id or trunk_caller_id),
+            **_shown(command.caller_id or user_caller_id or trunk_caller_id),
             # A bridge takes this over from the agent's leg otherwise, and the agent would not
             # hear what the carrier says before the customer answers.
             "ignore_early_media": "false",
@@ -72,6 +74,11 @@ def click_to_call(call_id: UUID, command: OriginateCall, dialling: Dialling) -> 
         },
     )
     return dial_string.bridge(agent, customer)
+
+
+def check_trunk(command: OriginateCall, dialling: Dialling) -> None:
+    """Raise `Refused` where the command names a trunk that is not there."""
+    _trunk(command.trunk, dialling.trunks)
 
 
 def trunk_name(template: str) -> str:

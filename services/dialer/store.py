@@ -12,18 +12,32 @@ from uuid import UUID
 from sqlalchemy import Engine, bindparam, delete, select, update
 from sqlalchemy.dialects.postgresql import insert
 
-from shared.database.tables import CommandRow
+from shared.database.tables import CommandRow, UserRow
 
 _CLAIM = (
     insert(CommandRow)
     .on_conflict_do_nothing(index_elements=[CommandRow.id])
-    .returning(CommandRow.id)
+    .returning(
+        CommandRow.id,
+        select(UserRow.outbound_caller_id_number)
+        .where(UserRow.domain == bindparam("user_domain"))
+        .where(UserRow.extension == bindparam("user_extension"))
+        .scalar_subquery()
+        .label("caller_id"),
+    )
 )
 _ANSWER = (
     update(CommandRow)
     .where(CommandRow.id == bindparam("command_id"))
     .values(answer=bindparam("reply"), answered_at=bindparam("at"))
 )
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """The right to carry a command out, and the caller id of the agent that it names, if any."""
+
+    caller_id: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,19 +49,22 @@ class Answer:
     at: datetime
 
 
-def claim(
-    engine: Engine, command_id: UUID, *, name: str, data: dict[str, Any], switch: str
-) -> bool:
-    """Commit that the command is being carried out; return False if it was before."""
+def claim(  # noqa: PLR0913
+    engine: Engine, command_id: UUID, *, name: str, data: dict[str, Any], switch: str, domain: str
+) -> Claim | None:
+    """Commit that the command is being carried out; return None if it was before."""
     row = {
         "id": command_id,
         "name": name,
         "data": data,
         "switch": switch,
         "claimed_at": datetime.now(UTC),
+        "user_domain": domain,
+        "user_extension": data["extension"],
     }
     with engine.begin() as connection:
-        return connection.execute(_CLAIM, row).scalar() is not None
+        claimed = connection.execute(_CLAIM, row).one_or_none()
+    return None if claimed is None else Claim(claimed.caller_id)
 
 
 def keep_answers(engine: Engine, answers: Sequence[Answer]) -> None:

@@ -1,21 +1,38 @@
 """The directory process: `python -m services.directory`."""
 
+import threading
 from collections.abc import Callable
 from functools import partial
+from typing import ParamSpec, TypeVar
 
+import structlog
+import tenacity
 from flask import Flask
+from sqlalchemy import Engine
 
 from services.directory import store
+from services.directory.answers import Directory
 from services.directory.app import create_app
+from services.directory.cache import MOST_USERS, Impatient, UserCache
+from services.directory.documents import Documents
 from services.directory.handlers import Users
+from services.directory.news import News
 from services.directory.settings import DirectorySettings
-from shared import basic_auth, health, logs
+from services.directory.vault import CannotOpen, Vault
+from shared import basic_auth, health, logs, process
+from shared.broker.batches import BatchConsumer
 from shared.broker.commands import CommandConsumer
 from shared.broker.connection import Broker
 from shared.database.engine import is_reachable, open_engine, reaching
+from shared.dependency import DependencyAway
 from shared.messages.commands import Owner
 from shared.settings import load
 from shared.web import WebServer
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+log = structlog.get_logger(__name__)
 
 
 def main() -> None:
@@ -27,38 +44,77 @@ def main() -> None:
 
 def build(settings: DirectorySettings) -> tuple[Flask, Callable[[], None]]:
     """Connect, and return the app with what ends its connections."""
+    if settings.password_keys is None:
+        log.warning("VOICE_PASSWORD_KEYS is not set: passwords are sealed with VOICE_AES_KEY")
+    vault = Vault(settings.keys)
     engine = open_engine(settings.database_url.get_secret_value(), connections=16)
     broker = Broker(
         settings.amqp_url.get_secret_value(),
         name="directory",
         journal_days=settings.events_keep_days,
     )
-    consumer = CommandConsumer(
-        broker, Owner.DIRECTORY, Users(engine, settings.domain).handlers, workers=4
+    cache = UserCache(_asking(store.find, engine))
+    users = Users(engine, settings.domain.lower(), vault, broker.publish)
+    commands = CommandConsumer(broker, Owner.DIRECTORY, users.handlers, workers=4)
+    heard = BatchConsumer(
+        broker, "directory.events", users.hear, ready=partial(is_reachable, engine)
     )
+    News(cache).listen(broker)
     broker.start()
-
-    def find_user(domain: str, extension: str) -> str | None:
-        with reaching():
-            return store.find(engine, domain, extension)
-
-    def stop() -> None:
-        consumer.stop()
-        broker.stop()
-
-    checks = {
-        "broker": lambda: broker.connected,
-        "database": lambda: is_reachable(engine),
-    }
+    heard.start()
+    stopping = threading.Event()
+    threading.Thread(
+        target=_begin, args=(stopping, engine, cache, users), name="begin", daemon=True
+    ).start()
     app = create_app(
-        domain=settings.domain,
-        find_user=find_user,
+        directory=Directory(
+            domain=settings.domain.lower(),
+            aliases=frozenset(settings.domain_aliases),
+            users=cache,
+            in_group=_asking(store.in_group, engine),
+            has_users=_asking(store.has_users, engine),
+            vault=vault,
+            documents=Documents(verto=settings.verto),
+        ),
         authenticate=basic_auth.required(
             settings.switch_user, settings.switch_password.get_secret_value()
         ),
-        health=health.blueprint(checks),
+        health=health.blueprint(
+            {"broker": lambda: broker.connected, "database": lambda: is_reachable(engine)}
+        ),
     )
+    stop = partial(process.stop_all, stopping.set, commands.stop, heard.stop, broker.stop)
     return app, stop
+
+
+def _asking(ask: Callable[..., T], engine: Engine) -> Callable[..., T]:
+    """Return the question to the database, asked with patience for a switch that waits."""
+
+    def reach(*args: str) -> T:
+        with reaching():
+            return ask(engine, *args)
+
+    return Impatient(reach)
+
+
+def _begin(stopping: threading.Event, engine: Engine, cache: UserCache, users: Users) -> None:
+    """Know all users before they are asked for, once the database is there; then seal anew."""
+    trying = tenacity.Retrying(
+        retry=tenacity.retry_if_exception_type(DependencyAway),
+        wait=tenacity.wait_exponential_jitter(multiplier=0.2, max=5, jitter=0.2),
+        sleep=tenacity.sleep_using_event(stopping),
+        stop=tenacity.stop_when_event_set(stopping),
+    )
+
+    def warm() -> None:
+        with reaching():
+            cache.warm(store.all_known(engine, most=MOST_USERS))
+
+    try:
+        trying(warm)
+        trying(users.seal_anew)
+    except (tenacity.RetryError, CannotOpen) as error:
+        log.warning("passwords not sealed anew", error=str(error))
 
 
 if __name__ == "__main__":

@@ -1,60 +1,73 @@
 """The XML that FreeSWITCH takes, built and never pasted.
 
 FreeSWITCH runs its preprocessor over every answer, line by line (switch_xml.c): it would expand
-`$${…}`, carry out an `X-PRE-PROCESS`, and drop a line that holds `<?`. Values pass an allow-list
-on which none of these can be written, and a document has no prolog.
+`$${…}`, carry out an `X-PRE-PROCESS`, and drop a line that holds `<?`. No value on which one of
+these can be written gets in, and a document has no prolog.
 """
 
-import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from xml.etree import ElementTree as ET
+
+from services.directory.users import KnownUser
+from shared.messages.users import plain
 
 # What `user/…` is dialled as. The switch fills in ${…} at the call; a document of ours never
 # holds another value with a `$`.
-_DIAL_STRING = (
+_SOFIA = (
     "{^^:sip_invite_domain=${dialed_domain}:presence_id=${dialed_user}@${dialed_domain}}"
     "${sofia_contact(*/${dialed_user}@${dialed_domain})}"
 )
-_SAFE = re.compile(r"[A-Za-z0-9_.,+@:/ -]*", re.ASCII)
+_VERTO = ",${verto_contact(${dialed_user}@${dialed_domain})}"
 
 
 class UnsafeValue(ValueError):
     """The value could mean something to the switch's preprocessor."""
 
 
-def user_found(domain: str, extension: str, *, a1_hash: str, variables: Mapping[str, str]) -> bytes:
-    """Return the answer that lets a user register, and be called.
+class Documents:
+    """Answers; with `verto` users are called in browsers as well (mod_verto)."""
 
-    The hash is MD5(extension:domain:password), for a switch whose challenge names this domain. An
-    answer without a password would let anybody in, so the switch is also told that none is no
-    password.
-    """
-    document, section = _document("directory")
-    place = ET.SubElement(section, "domain", name=_safe(domain))
-    _list(place, "params", "param", {"dial-string": _DIAL_STRING})
-    groups = ET.SubElement(place, "groups")
-    users = ET.SubElement(ET.SubElement(groups, "group", name="default"), "users")
-    user = ET.SubElement(users, "user", id=_safe(extension))
-    password = {"a1-hash": _safe(a1_hash), "allow-empty-password": "false"}
-    _list(user, "params", "param", password)
-    safe = {name: _safe(value) for name, value in variables.items()}
-    _list(user, "variables", "variable", safe)
-    return _render(document)
+    def __init__(self, *, verto: bool = False) -> None:
+        self._dial_string = _SOFIA + _VERTO if verto else _SOFIA
 
+    def user(self, domain: str, user: KnownUser, secrets: Mapping[str, str]) -> bytes:
+        """Return the answer that lets a user register, and be called.
 
-def domain_found(domain: str) -> bytes:
-    """Return the answer to who asks for the domain and for no user of it."""
-    document, section = _document("directory")
-    place = ET.SubElement(section, "domain", name=_safe(domain))
-    _list(place, "params", "param", {"dial-string": _DIAL_STRING})
-    return _render(document)
+        `secrets` are parameters such as `a1-hash`. An answer without one would let anybody in, so
+        the switch is also told that no password is none.
+        """
+        document, place = self._domain(domain)
+        element = _user(_group(place, user.group), user.extension)
+        _list(element, "params", "param", {**secrets, "allow-empty-password": "false"})
+        _list(element, "variables", "variable", user.channel_variables())
+        return _render(document)
 
+    def group(self, domain: str, group: str, extensions: Iterable[str]) -> bytes:
+        """Return the answer to who calls a group: who is in it, and nobody's password."""
+        document, place = self._domain(domain)
+        users = _group(place, group)
+        for extension in extensions:
+            params = {"allow-empty-password": "false"}
+            _list(_user(users, extension), "params", "param", params)
+        return _render(document)
 
-def not_found() -> bytes:
-    """Return the answer that sends the switch away without a line in its log."""
-    document, section = _document("result")
-    ET.SubElement(section, "result", status="not found")
-    return _render(document)
+    def domain(self, domain: str) -> bytes:
+        """Return the answer to who asks for the domain and for no user of it."""
+        return _render(self._domain(domain)[0])
+
+    @staticmethod
+    def not_found() -> bytes:
+        """Return the answer that sends the switch away without a line in its log."""
+        document, section = _document("result")
+        ET.SubElement(section, "result", status="not found")
+        return _render(document)
+
+    def _domain(self, name: str) -> tuple[ET.Element, ET.Element]:
+        document, section = _document("directory")
+        place = ET.SubElement(section, "domain", name=_safe(name))
+        params = ET.SubElement(place, "params")
+        ET.SubElement(params, "param", name="dial-string", value=self._dial_string)
+        return document, place
 
 
 def _document(section: str) -> tuple[ET.Element, ET.Element]:
@@ -62,10 +75,19 @@ def _document(section: str) -> tuple[ET.Element, ET.Element]:
     return document, ET.SubElement(document, "section", name=section)
 
 
+def _group(place: ET.Element, name: str) -> ET.Element:
+    group = ET.SubElement(ET.SubElement(place, "groups"), "group", name=_safe(name))
+    return ET.SubElement(group, "users")
+
+
+def _user(users: ET.Element, extension: str) -> ET.Element:
+    return ET.SubElement(users, "user", id=_safe(extension))
+
+
 def _list(parent: ET.Element, name: str, item: str, values: Mapping[str, str]) -> None:
     holder = ET.SubElement(parent, name)
     for key, value in values.items():
-        ET.SubElement(holder, item, name=key, value=value)
+        ET.SubElement(holder, item, name=_safe(key), value=_safe(value))
 
 
 def _render(document: ET.Element) -> bytes:
@@ -74,6 +96,7 @@ def _render(document: ET.Element) -> bytes:
 
 
 def _safe(value: str) -> str:
-    if not _SAFE.fullmatch(value):
-        raise UnsafeValue(f"{value[:40]!r} must not reach a switch")
-    return value
+    try:
+        return plain(value)
+    except ValueError as error:
+        raise UnsafeValue(f"{value[:40]!r} must not reach a switch: it {error}") from None

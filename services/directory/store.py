@@ -1,49 +1,185 @@
-"""The `users` table."""
+"""The tables `users` and `registrations`."""
 
-from collections.abc import Sequence
-from datetime import UTC, datetime
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, fields
+from datetime import datetime
+from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Engine, delete, select
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Engine,
+    Row,
+    and_,
+    delete,
+    exists,
+    func,
+    or_,
+    select,
+    tuple_,
+    update,
+)
 from sqlalchemy.dialects.postgresql import insert
 
-from shared.database.tables import UserRow
+from services.directory.users import KnownUser
+from services.directory.vault import Vault
+from shared.database.tables import RegistrationRow, UserRow
+from shared.messages.users import DEFAULT_GROUP
+
+_MANY = 1000
+_KNOWN = tuple(getattr(UserRow, field.name) for field in fields(KnownUser))
+# Who may register: a switch lets in whom it is told of without a password.
+_MAY = and_(UserRow.enabled, UserRow.password.is_not(None))
 
 
-def find(engine: Engine, domain: str, extension: str) -> str | None:
-    """Return the user's password hash, None where there is no such user."""
-    query = select(UserRow.a1_hash).where(UserRow.domain == domain, UserRow.extension == extension)
+@dataclass(eq=False)
+class Exists(Exception):
+    """Some of the users were there before."""
+
+    keys: frozenset[tuple[str, str]]
+
+
+@dataclass(frozen=True, slots=True)
+class Registration:
+    """What was told last of a user's phone on a switch."""
+
+    domain: str
+    extension: str
+    switch: str
+    registered: bool
+    at: datetime
+
+
+# -- for switches ----------------------------------------------------------------------------
+
+
+def find(engine: Engine, domain: str, extension: str) -> KnownUser | None:
+    """Return a user who may register, None where there is none."""
+    query = select(*_KNOWN).where(_is(domain, extension), _MAY)
     with engine.connect() as connection:
-        return connection.execute(query).scalar()
+        row = connection.execute(query).one_or_none()
+    return None if row is None else _known(row)
 
 
-def create(engine: Engine, domain: str, extension: str, *, a1_hash: str, created_by: UUID) -> bool:
-    """Create the user; return False where another command created it before.
+def all_known(engine: Engine, *, most: int) -> list[KnownUser]:
+    """Return all users who may register; none where they are more than `most`."""
+    query = select(*_KNOWN).where(_MAY).limit(most + 1)
+    with engine.connect() as connection:
+        rows = connection.execute(query).all()
+    return [] if len(rows) > most else [_known(row) for row in rows]
 
-    The same command again finds its own work, and brings its password with it.
+
+def in_group(engine: Engine, domain: str, group: str) -> Sequence[str]:
+    """Return the extensions of a group, in order."""
+    has = func.coalesce(UserRow.group, DEFAULT_GROUP) == group
+    query = select(UserRow.extension).where(UserRow.domain == domain, has, _MAY)
+    with engine.connect() as connection:
+        return connection.execute(query.order_by(UserRow.extension)).scalars().all()
+
+
+def has_users(engine: Engine, domain: str) -> bool:
+    """Tell whether there is any user in the domain."""
+    with engine.connect() as connection:
+        query = select(exists().where(UserRow.domain == domain))
+        return bool(connection.execute(query).scalar())
+
+
+# -- for commands ----------------------------------------------------------------------------
+
+
+def create(connection: Connection, rows: Sequence[Mapping[str, Any]], by: UUID) -> list[str | None]:
+    """Create all these users or, with `Exists`, none; return their passwords as they are kept.
+
+    The same command again finds its own work.
     """
-    row = {
-        "domain": domain,
-        "extension": extension,
-        "a1_hash": a1_hash,
-        "created_by": created_by,
-        "created_at": datetime.now(UTC),
-    }
-    created = insert(UserRow).values(row)
-    created = created.on_conflict_do_update(
-        index_elements=[UserRow.domain, UserRow.extension],
-        set_={"a1_hash": created.excluded.a1_hash},
-        where=UserRow.created_by == created_by,
+    connection.execute(
+        insert(UserRow).on_conflict_do_nothing(index_elements=[UserRow.domain, UserRow.extension]),
+        list(rows),
+    )
+    kept = {}
+    keys = [(row["domain"], row["extension"]) for row in rows]
+    for some in _chunks(keys):
+        found = select(UserRow.domain, UserRow.extension, UserRow.password).where(
+            tuple_(UserRow.domain, UserRow.extension).in_(some), UserRow.created_by == by
+        )
+        for domain, extension, password in connection.execute(found):
+            kept[domain, extension] = password
+    if len(kept) < len(keys):
+        raise Exists(frozenset(keys) - kept.keys())
+    return [kept[key] for key in keys]
+
+
+def lock(connection: Connection, domain: str, extension: str) -> Row[Any] | None:
+    """Return the user's row, which nobody else changes until the transaction ends."""
+    query = select(UserRow.__table__).where(_is(domain, extension)).with_for_update()
+    return connection.execute(query).one_or_none()
+
+
+def change(connection: Connection, domain: str, extension: str, values: Mapping[str, Any]) -> None:
+    """Change the user."""
+    connection.execute(update(UserRow).where(_is(domain, extension)).values(**values))
+
+
+def remove(connection: Connection, domain: str, extension: str) -> bool:
+    """Delete the user; return False where there is none."""
+    return connection.execute(delete(UserRow).where(_is(domain, extension))).rowcount > 0
+
+
+def seal_anew(engine: Engine, vault: Vault, reseal: Callable[[Any], Mapping[str, str]]) -> int:
+    """Have secrets that an older key sealed sealed by the current one; return of how many users."""
+    old = or_(
+        UserRow.password.not_like(f"{vault.prefix}%"),
+        UserRow.voicemail_password.not_like(f"{vault.prefix}%"),
+    )
+    query = (
+        select(UserRow.domain, UserRow.extension, UserRow.password, UserRow.voicemail_password)
+        .where(old)
+        .limit(_MANY)
+        .with_for_update(skip_locked=True)
+    )
+    done = 0
+    while True:
+        with engine.begin() as connection:
+            rows = connection.execute(query).all()
+            for row in rows:
+                change(connection, row.domain, row.extension, reseal(row))
+        done += len(rows)
+        if len(rows) < _MANY:
+            return done
+
+
+# -- registrations ---------------------------------------------------------------------------
+
+
+def keep_registrations(engine: Engine, told: Sequence[Registration]) -> None:
+    """Keep what was told last, in whatever order and however often it comes."""
+    latest: dict[tuple[str, str, str], Registration] = {}
+    for one in sorted(told, key=lambda one: one.at):
+        latest[one.domain, one.extension, one.switch] = one
+    if not latest:
+        return
+    rows = insert(RegistrationRow).values(
+        [{field.name: getattr(one, field.name) for field in fields(one)} for one in latest.values()]
+    )
+    kept = rows.on_conflict_do_update(
+        index_elements=[RegistrationRow.domain, RegistrationRow.extension, RegistrationRow.switch],
+        set_={"registered": rows.excluded.registered, "at": rows.excluded.at},
+        where=RegistrationRow.at <= rows.excluded.at,
     )
     with engine.begin() as connection:
-        return connection.execute(created.returning(UserRow.extension)).scalar() is not None
+        connection.execute(kept)
 
 
-def remove(engine: Engine, domain: str, extension: str) -> bool:
-    """Delete the user; return False where there is none."""
-    gone = delete(UserRow).where(UserRow.domain == domain, UserRow.extension == extension)
-    with engine.begin() as connection:
-        removed: Sequence[str] = (
-            connection.execute(gone.returning(UserRow.extension)).scalars().all()
-        )
-    return bool(removed)
+def _is(domain: str, extension: str) -> ColumnElement[bool]:
+    return and_(UserRow.domain == domain, UserRow.extension == extension)
+
+
+def _known(row: Row[Any]) -> KnownUser:
+    said = {name: value for name, value in row._mapping.items() if value is not None}
+    return KnownUser(**said)
+
+
+def _chunks(keys: Sequence[tuple[str, str]]) -> Iterator[Sequence[tuple[str, str]]]:
+    for start in range(0, len(keys), _MANY):
+        yield keys[start : start + _MANY]

@@ -11,6 +11,7 @@ from flask.typing import ResponseReturnValue
 from flask_openapi import Info, OpenAPI
 from werkzeug.exceptions import HTTPException, MethodNotAllowed
 
+from services.gateway import csv_body
 from services.gateway.auth import Tokens
 from services.gateway.cipher import NumberCipher
 from services.gateway.commands import CommandBus
@@ -19,6 +20,7 @@ from services.gateway.routes import calls, cdrs, users, web
 from services.gateway.store import Store
 
 _LONGEST_BODY = 64 * 1024
+_LONGEST_LIST = 12 << 20  # 10,000 users with all that can be said of them, within reason
 
 log = structlog.get_logger(__name__)
 
@@ -36,11 +38,16 @@ class Dependencies:
 
 
 class _JsonRequest(Request):
-    """CRMs forget the content type; every body that comes here is JSON or wrong."""
+    """CRMs forget the content type; every body that comes here is JSON, but for tables of users."""
 
     @property
     def is_json(self) -> bool:
         return True
+
+    def get_json(self, *args: Any, **kwargs: Any) -> Any:
+        if self.mimetype == "text/csv" and self.path.rstrip("/") == users.PATH:
+            return csv_body.read_users(self.get_data())
+        return super().get_json(*args, **kwargs)
 
 
 class _Json(DefaultJSONProvider):
@@ -79,6 +86,7 @@ def create_app(given: Dependencies) -> OpenAPI:
     app.add_url_rule("/openapi.json", view_func=lambda: app.api_doc, endpoint="openapi-document")
     app.add_url_rule("/docs", view_func=lambda: redirect("/docs/swagger"), endpoint="docs")
     app.before_request(lambda: _authenticate(given.tokens))
+    app.before_request(_let_lists_in)
     app.register_error_handler(HTTPException, _http_error)
     app.register_error_handler(Exception, _fault)
     for kind in UNSERVED:
@@ -93,6 +101,11 @@ def _authenticate(tokens: Tokens) -> Response | None:
     if scheme.lower() == "bearer" and tokens.accept(token.strip()):
         return None
     return problem(HTTPStatus.UNAUTHORIZED, "Authorization: needs `Bearer` and a right token")
+
+
+def _let_lists_in() -> None:
+    if request.method == "POST" and request.path.rstrip("/") == users.PATH:
+        request.max_content_length = _LONGEST_LIST
 
 
 def _http_error(error: HTTPException) -> ResponseReturnValue:

@@ -45,12 +45,15 @@ class CommandBus:
                 "repeat it with the same Idempotency-Key only"
             ) from None
 
-    def ask(self, command: Command, command_id: UUID) -> dict[str, Any]:
-        """Return what the service that carries the command out answers.
+    def ask(
+        self, command: Command, command_id: UUID, *, seconds: float | None = None
+    ) -> dict[str, Any]:
+        """Return what the service that carries the command out answers, within `seconds`.
 
         Raise `Refused` where it says no, `BrokerAway` where it was not asked, and `NoAnswer` where
         it may have been and says nothing. Once `_EXPIRY_MS` are over it is not begun any more.
         """
+        patience = self._answer_seconds if seconds is None else seconds
         correlation_id = str(uuid4())
         reply = self._broker.request(
             _message(
@@ -63,9 +66,9 @@ class CommandBus:
             )
         )
         try:
-            return replies.read(reply.result(self._answer_seconds))
+            return replies.read(reply.result(patience))
         except TimeoutError:
-            raise NoAnswer(f"no answer to {command.NAME} in {self._answer_seconds} s") from None
+            raise NoAnswer(f"no answer to {command.NAME} in {patience} s") from None
         except PossiblySent as error:
             raise NoAnswer(f"no answer to {command.NAME}: {error}") from error
         finally:

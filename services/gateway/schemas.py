@@ -3,13 +3,26 @@
 from datetime import datetime
 from typing import Annotated, Any
 
-from pydantic import AliasChoices, BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import (
+    AliasChoices,
+    BaseModel,
+    ConfigDict,
+    Discriminator,
+    Field,
+    RootModel,
+    StringConstraints,
+    Tag,
+)
 
-from shared.messages.commands import (
-    CrmUuid,
-    Extension,
-    ProductCode,
+from shared.messages.commands import CreateUser, CrmUuid, Extension, ProductCode
+from shared.messages.users import (
+    MOST_USERS,
+    NewUser,
+    Password,
+    ShownFields,
     SipDomain,
+    UserFields,
+    Word,
 )
 
 CallId = Annotated[str, StringConstraints(pattern=r"^[!-~]+$", max_length=256)]
@@ -165,21 +178,32 @@ class UserPath(BaseModel):
 class UserQuery(BaseModel):
     """The domain, where it is not the default one."""
 
-    domain: Annotated[SipDomain, StringConstraints(to_lower=True)] | None = None
+    domain: SipDomain | None = None
 
 
 class UserPage(Page, UserQuery):
-    """Which users."""
+    """Which users: all conditions that are given must hold."""
+
+    group: Word | None = None
+    registered: bool | None = None
 
 
-class User(BaseModel):
-    """A SIP user."""
+class User(ShownFields):
+    """A SIP user. A field that is null has its own default (docs/users.md)."""
 
-    model_config = ConfigDict(from_attributes=True)
+    model_config = ConfigDict(from_attributes=True, extra="ignore", strict=False)
 
     extension: str
     domain: str
+    registered: bool = Field(description="Whether a phone of the user's is registered.")
     created_at: datetime
+    changed_at: datetime
+
+
+class UserChange(UserFields):
+    """What to change of a user; null sets a field back to its default."""
+
+    password: Password | None = None
 
 
 class CreatedUser(BaseModel):
@@ -188,6 +212,32 @@ class CreatedUser(BaseModel):
     extension: str
     domain: str
     password: str | None = None
+
+
+class CreatedUsers(BaseModel):
+    """New users, in the order of the list that was sent."""
+
+    users: list[CreatedUser]
+
+
+class Created(RootModel[CreatedUser | CreatedUsers]):
+    """One new user, or those of a list."""
+
+
+class UsersToCreate(
+    RootModel[
+        Annotated[
+            Annotated[CreateUser, Tag("one")]
+            | Annotated[list[NewUser], Field(min_length=1, max_length=MOST_USERS), Tag("many")],
+            Discriminator(lambda value: "many" if isinstance(value, list) else "one"),
+        ]
+    ]
+):
+    """One user, or a list of up to 10,000: all are created, or none.
+
+    A list may also be sent as `text/csv`, with the names of the fields in the first row and
+    `variables.x` for the variable x.
+    """
 
 
 class UserList(BaseModel):

@@ -1,12 +1,13 @@
 """What the gateway reads. It writes nothing."""
 
 from collections.abc import Sequence
-from typing import TypeVar
+from typing import Any, TypeVar
 from uuid import UUID
 
-from sqlalchemy import Engine, Select, select, tuple_
+from sqlalchemy import Engine, Select, exists, func, select, tuple_
 from sqlalchemy.orm import Session
 
+from services.gateway.schemas import User
 from shared.database.engine import reaching
 from shared.database.tables import (
     Base,
@@ -14,10 +15,24 @@ from shared.database.tables import (
     CallRow,
     CdrRow,
     CommandRow,
+    RegistrationRow,
     UserRow,
 )
+from shared.messages.users import DEFAULT_GROUP
 
 Row = TypeVar("Row", bound=Base)
+
+_REGISTERED = exists().where(
+    RegistrationRow.domain == UserRow.domain,
+    RegistrationRow.extension == UserRow.extension,
+    RegistrationRow.registered,
+)
+_SHOWN = [
+    column
+    for column in UserRow.__table__.columns
+    if column.name in User.model_fields and column.name != "voicemail_password"
+]
+_USERS = select(*_SHOWN, _REGISTERED.label("registered"))
 
 
 class Store:
@@ -60,18 +75,34 @@ class Store:
             query = query.where(tuple_(*order) > tuple_(*after))
         return self._all(query.limit(limit))
 
-    def user(self, domain: str, extension: str) -> UserRow | None:
+    def user(self, domain: str, extension: str) -> User | None:
         """Return a user."""
-        return self._one(
-            select(UserRow).where(UserRow.domain == domain, UserRow.extension == extension)
-        )
+        query = _USERS.where(UserRow.domain == domain, UserRow.extension == extension)
+        found = self._users(query)
+        return found[0] if found else None
 
-    def users(self, domain: str, *, after: str | None, limit: int) -> Sequence[UserRow]:
+    def users(
+        self,
+        domain: str,
+        *,
+        group: str | None,
+        registered: bool | None,
+        after: str | None,
+        limit: int,
+    ) -> list[User]:
         """Return users by extension, beginning behind `after`."""
-        query = select(UserRow).where(UserRow.domain == domain).order_by(UserRow.extension)
+        query = _USERS.where(UserRow.domain == domain).order_by(UserRow.extension)
+        if group is not None:
+            query = query.where(func.coalesce(UserRow.group, DEFAULT_GROUP) == group)
+        if registered is not None:
+            query = query.where(_REGISTERED if registered else ~_REGISTERED)
         if after is not None:
             query = query.where(UserRow.extension > after)
-        return self._all(query.limit(limit))
+        return self._users(query.limit(limit))
+
+    def _users(self, query: Select[Any]) -> list[User]:
+        with reaching(), self._engine.connect() as connection:
+            return [User.model_validate(row._mapping) for row in connection.execute(query)]
 
     def _all(self, query: Select[Row]) -> Sequence[Row]:
         with reaching(), Session(self._engine) as session:

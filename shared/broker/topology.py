@@ -26,6 +26,8 @@ _EXCHANGES: tuple[tuple[str, str, dict[str, Any]], ...] = (
 _WORK: tuple[tuple[str, str, str], ...] = (
     ("dialer.commands", COMMANDS, "#"),
     ("directory.commands", COMMANDS, "user.*"),
+    ("directory.events", EVENTS, "user.registered"),
+    ("directory.events", EVENTS, "user.unregistered"),
     ("cdr.raw", CDR, ""),
     ("cdr.events", EVENTS, "#"),
 )

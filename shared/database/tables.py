@@ -40,17 +40,48 @@ class CommandRow(Base):
 class UserRow(Base):
     """A SIP user. Writer: directory.
 
-    The password itself is not kept: `a1_hash` is MD5(extension:domain:password), which is what
-    digest authentication needs (RFC 2617, 3.2.2.2).
+    Both passwords are sealed (`services/directory/vault.py`). A user without a password was made
+    before passwords were kept, and cannot register until one is set. Null stands for what a field
+    is by itself.
     """
 
     __tablename__ = "users"
+    __table_args__ = (Index("users_by_group", "domain", "group"),)
 
     domain: Mapped[str] = mapped_column(String(253), primary_key=True)
     extension: Mapped[str] = mapped_column(String(32), primary_key=True)
-    a1_hash: Mapped[str] = mapped_column(String(32))
+    password: Mapped[str | None] = mapped_column(Text)
+    enabled: Mapped[bool]
+    group: Mapped[str | None] = mapped_column(Text)
+    callgroup: Mapped[str | None] = mapped_column(Text)
+    display_name: Mapped[str | None] = mapped_column(Text)
+    effective_caller_id_name: Mapped[str | None] = mapped_column(Text)
+    effective_caller_id_number: Mapped[str | None] = mapped_column(Text)
+    outbound_caller_id_name: Mapped[str | None] = mapped_column(Text)
+    outbound_caller_id_number: Mapped[str | None] = mapped_column(Text)
+    toll_allow: Mapped[str | None] = mapped_column(Text)
+    accountcode: Mapped[str | None] = mapped_column(Text)
+    user_context: Mapped[str | None] = mapped_column(Text)
+    voicemail_password: Mapped[str | None] = mapped_column(Text)
+    variables: Mapped[dict[str, Any]]
+    # The commands that made the user, and that changed it last: one that is delivered again is
+    # answered as it was the first time.
     created_by: Mapped[UUID]
     created_at: Mapped[datetime]
+    changed_by: Mapped[UUID]
+    changed_at: Mapped[datetime]
+
+
+class RegistrationRow(Base):
+    """Whether a user's phone is registered on a switch, as it was told last. Writer: directory."""
+
+    __tablename__ = "registrations"
+
+    domain: Mapped[str] = mapped_column(String(253), primary_key=True)
+    extension: Mapped[str] = mapped_column(Text, primary_key=True)
+    switch: Mapped[str] = mapped_column(String(128), primary_key=True)
+    registered: Mapped[bool]
+    at: Mapped[datetime]
 
 
 class CdrRow(Base):

@@ -11,11 +11,27 @@ from typing import Annotated, ClassVar, Self
 from uuid import UUID
 
 import orjson
-from pydantic import BaseModel, ConfigDict, StringConstraints, ValidationError
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    ValidationError,
+    model_validator,
+)
+
+from shared.messages.users import (
+    MOST_USERS,
+    WORD,
+    NewUser,
+    Password,
+    SipDomain,
+    UserFields,
+    given,
+)
 
 _MOST_PROBLEMS = 8
 
-WORD = r"^[A-Za-z0-9_.-]+$"
 NUMBER = r"^(\+[0-9]{2,14}|[0-9]{3,15})$"
 
 # Python's `$` also matches before a final line break; pydantic's engine, Rust's, does not.
@@ -24,8 +40,6 @@ CrmUuid = Annotated[str, StringConstraints(pattern=WORD, max_length=32)]
 ProductCode = Annotated[str, StringConstraints(pattern=WORD, max_length=5)]
 Number = Annotated[str, StringConstraints(pattern=NUMBER)]
 TrunkName = Annotated[str, StringConstraints(pattern=WORD, max_length=64)]
-SipDomain = Annotated[str, StringConstraints(pattern=WORD, max_length=253)]
-Password = Annotated[str, StringConstraints(min_length=12, max_length=128, pattern=r"^[!-~]+$")]
 
 
 class Owner(StrEnum):
@@ -48,7 +62,7 @@ class Command(BaseModel):
         return orjson.dumps(self.model_dump(mode="json", exclude_none=True))
 
     @classmethod
-    def decode(cls, body: bytes) -> Self:
+    def decode(cls, body: bytes) -> "Command":
         """Return the command in a body; raise `ValidationError` where there is none."""
         return cls.model_validate_json(body)
 
@@ -67,15 +81,58 @@ class OriginateCall(Command):
     caller_id: Number | None = None
 
 
-class CreateUser(Command):
+class CreateUser(Command, NewUser):
     """Let a SIP user exist, on every switch, from now on. Without a password we make one."""
 
     NAME = "user.create"
     OWNER = Owner.DIRECTORY
 
+    def encode(self) -> bytes:
+        """Return the body: what was said, and nothing that was left out."""
+        return orjson.dumps(given(self))
+
+    @classmethod
+    def decode(cls, body: bytes) -> Command:
+        """Return the command in a body, which may be about many users."""
+        return CreateUsers.decode(body) if _is_about_many(body) else super().decode(body)
+
+
+class CreateUsers(Command):
+    """Let many SIP users exist: all of them, or none."""
+
+    NAME = "user.create"
+    OWNER = Owner.DIRECTORY
+
+    users: tuple[NewUser, ...] = Field(min_length=1, max_length=MOST_USERS)
+
+    def encode(self) -> bytes:
+        """Return the body: what was said, and nothing that was left out."""
+        return orjson.dumps({"users": [given(user) for user in self.users]})
+
+
+class UpdateUser(Command, UserFields):
+    """Change what is said of a SIP user: what is given, null for what it would be by itself.
+
+    `new_password` makes one; `password` sets one.
+    """
+
+    NAME = "user.update"
+    OWNER = Owner.DIRECTORY
+
     extension: Extension
     domain: SipDomain | None = None
     password: Password | None = None
+    new_password: bool = False
+
+    @model_validator(mode="after")
+    def _one_password(self) -> Self:
+        if self.new_password and self.password is not None:
+            raise ValueError("password and new_password: one of the two")
+        return self
+
+    def encode(self) -> bytes:
+        """Return the body: what was said, and nothing that was left out."""
+        return orjson.dumps(given(self))
 
 
 class DeleteUser(Command):
@@ -88,8 +145,23 @@ class DeleteUser(Command):
     domain: SipDomain | None = None
 
 
+class FlushUser(Command):
+    """Have every switch forget what it remembers of a user.
+
+    With `unregister` also where the user's phones are: none is called any more until it registers.
+    """
+
+    NAME = "user.flush"
+    OWNER = Owner.DIALER
+
+    extension: Extension
+    domain: SipDomain
+    unregister: bool = False
+
+
 CATALOGUE: Mapping[str, type[Command]] = {
-    command.NAME: command for command in (OriginateCall, CreateUser, DeleteUser)
+    command.NAME: command
+    for command in (OriginateCall, CreateUser, UpdateUser, DeleteUser, FlushUser)
 }
 
 
@@ -147,13 +219,32 @@ def parse(
 def explain(error: ValidationError) -> str:
     """Say which fields are wrong and why, without repeating a value that may be secret."""
     problems = error.errors(include_url=False, include_context=False, include_input=False)
-    told = [
-        f"{'.'.join(map(str, problem['loc']))[:40] or 'body'}: {problem['msg']}"
-        for problem in problems[:_MOST_PROBLEMS]
-    ]
+    told = [f"{_place(problem['loc'])}: {problem['msg']}" for problem in problems[:_MOST_PROBLEMS]]
     if len(problems) > _MOST_PROBLEMS:
         told.append(f"and {len(problems) - _MOST_PROBLEMS} more")
     return "; ".join(told)
+
+
+def _place(loc: tuple[str | int, ...]) -> str:
+    """Return where a problem is: the field, in a list of users behind its row."""
+    match loc:
+        case ("many" | "users", int(index), *rest):
+            return ": ".join(
+                [f"row {index + 1}", *([".".join(map(str, rest))[:40]] if rest else [])]
+            )
+        case ("many",):
+            return "body"
+        case ("one", *rest):
+            return _place(tuple(rest))
+    return ".".join(map(str, loc))[:40] or "body"
+
+
+def _is_about_many(body: bytes) -> bool:
+    try:
+        said = orjson.loads(body)
+    except orjson.JSONDecodeError:
+        return False
+    return isinstance(said, dict) and "users" in said
 
 
 def is_number(text: str) -> bool:

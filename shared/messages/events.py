@@ -26,6 +26,7 @@ EVENTS: Mapping[str, str] = {
     "call.ended": "The call is over; exactly once, and nothing follows it.",
     "user.registered": "A phone registered where none of the user's was before.",
     "user.unregistered": "The user's last phone is gone.",
+    "user.changed": "A user was created, updated or deleted.",
     "switch.up": "The link to a switch stands.",
     "switch.down": "The link to a switch broke.",
 }

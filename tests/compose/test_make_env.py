@@ -65,7 +65,7 @@ def test_servers_and_switch_get_the_passwords_of_the_urls(tree):
 
 def test_secrets_are_random_and_each_is_its_own(tree):
     """Two runs have nothing in common, and no password opens two doors."""
-    secret = re.compile(r"(PASSWORD|TOKEN|AES_KEY|AES_IV)$")
+    secret = re.compile(r"(PASSWORD|TOKEN|AES_KEY|AES_IV|PASSWORD_KEYS)$")
     make_env(tree)
     first = {value for name, value in read(tree).items() if secret.search(name)}
     (tree / ".env").unlink()
@@ -73,7 +73,7 @@ def test_secrets_are_random_and_each_is_its_own(tree):
     second = {value for name, value in read(tree).items() if secret.search(name)}
 
     assert len(first) == len(second) == sum(bool(secret.search(name)) for name in read(tree))
-    assert all(re.fullmatch("[0-9a-f]{32}", value) for value in first | second)
+    assert all(re.fullmatch("(first=[0-9a-f]{32})?[0-9a-f]{32}", value) for value in first | second)
     assert not first & second
     assert "SECRET" not in (tree / ".env").read_text().replace("# ", "")
 

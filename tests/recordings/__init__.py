@@ -18,3 +18,8 @@ def posts(scenario: str, to: str) -> list[dict[str, Any]]:
     (folder,) = RECORDINGS.glob(f"{scenario}*")
     lines = (folder / "http.jsonl").read_text().splitlines()
     return [post for post in map(json.loads, lines) if post["to"] == to]
+
+
+def names() -> list[str]:
+    """Return all scenarios."""
+    return sorted(folder.name for folder in RECORDINGS.glob("s[0-9]*"))

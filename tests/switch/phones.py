@@ -10,6 +10,8 @@ from typing import Self
 from deploy.local.ports import LOOPBACK, free_port
 from tests.waiting import until
 
+OK = 200
+
 _SCENARIOS = Path(__file__).parent / "phones"
 _BETWEEN_MESSAGES = re.compile(r"^-{20,} .*\n", re.MULTILINE)
 
@@ -82,6 +84,13 @@ class Phones:
         self, extension: str, password: str, domain: str, registrar: str, *, seconds: int = 3600
     ) -> None:
         """Register the phone of an extension, from the port where it answers if it does not yet."""
+        status = self.try_to_register(extension, password, domain, registrar, seconds=seconds)
+        assert status == OK, f"{extension}: {status}"
+
+    def try_to_register(
+        self, extension: str, password: str, domain: str, registrar: str, *, seconds: int = 3600
+    ) -> int:
+        """Return what the registrar says to a phone's registration in the end."""
         self._directory.mkdir(parents=True, exist_ok=True)
         port = free_port() if self._process else self.port
         log = self._directory / f"register-{extension}.log"
@@ -102,7 +111,10 @@ class Phones:
             ),
             *("-timeout", 10, "-timeout_error", "-trace_msg", "-message_file", log),
         )
-        assert process.wait(20) == 0, log.read_text()
+        process.wait(20)
+        statuses = re.findall(r"^SIP/2\.0 ([0-9]{3})", log.read_text(), re.MULTILINE)
+        assert statuses, log.read_text()
+        return int(statuses[-1])
 
     def messages(self) -> list[SipMessage]:
         """Return what they received and sent so far."""

@@ -2,19 +2,23 @@
 
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
 from uuid import uuid4
 
 import pytest
-from sqlalchemy import create_engine
+from sqlalchemy import create_engine, insert
 
 from services.dialer import store
+from services.dialer.flushing import Flusher
 from services.dialer.handlers import Dialer
 from services.dialer.plan import Dialling
+from shared.database.tables import UserRow
 from shared.dependency import DependencyAway
-from shared.messages.commands import Ordered, OriginateCall
+from shared.messages.commands import FlushUser, Ordered, OriginateCall
 from shared.messages.replies import Refused
 from shared.switch.handshake import SwitchAway
 from shared.switch.link import SwitchSilent
+from tests.waiting import until
 
 DIALLING = Dialling(
     agent_dial="user/{extension}@{domain}",
@@ -33,6 +37,19 @@ class FakeLink:
         self.up = True
         self.dialled = []
         self.does = lambda job_id: f"+OK Job-UUID: {job_id}"
+        self.asked = []
+        self.says = {}
+        self.on_up = lambda: None
+
+    def when_up(self, do):
+        self.on_up = do
+
+    def ask(self, command, arguments, *, timeout):
+        assert timeout < 5
+        if not self.up:
+            raise SwitchAway(f"no link to switch {self.name}")
+        self.asked.append(f"{command} {arguments}")
+        return self.says.get(command, "+OK")
 
     def originate(self, arguments, *, job_id, timeout):
         assert timeout < 5
@@ -49,7 +66,7 @@ def link():
 @pytest.fixture
 def dialer(engine, link):
     """Give a dialer with that switch and a real database."""
-    dialer = Dialer(engine, [link], DIALLING, patience_seconds=0.3)
+    dialer = Dialer(engine, [link], DIALLING, Flusher([link]), patience_seconds=0.3)
     yield dialer
     dialer.stop()
 
@@ -101,7 +118,7 @@ def test_a_command_delivered_again_is_answered_and_not_dialled(dialer, link, ord
 def test_of_many_at_once_one_dials(engine, ordered):
     """However many dialers hold the same command."""
     links = [FakeLink(f"fs{number}") for number in range(8)]
-    dialers = [Dialer(engine, [link], DIALLING) for link in links]
+    dialers = [Dialer(engine, [link], DIALLING, Flusher([link])) for link in links]
     start = threading.Barrier(len(dialers))
 
     def carry_out(dialer):
@@ -135,7 +152,9 @@ def test_the_claim_is_committed_before_the_switch_is_told(dialer, link, ordered,
 def test_a_command_whose_dialler_died_is_not_dialled_again(dialer, link, ordered, engine):
     """Nobody knows whether it rang: the answer says so, and no phone rings."""
     data = ordered.command.model_dump(mode="json", exclude_none=True)
-    store.claim(engine, ordered.id, name="call.originate", data=data, switch="fs1")
+    store.claim(
+        engine, ordered.id, name="call.originate", data=data, switch="fs1", domain="test.local"
+    )
     with pytest.raises(Refused) as refusal:
         dialer.originate(ordered)
 
@@ -204,7 +223,7 @@ def test_switches_take_turns_and_those_without_a_link_are_left_out(engine):
     """Calls are spread over what is there."""
     links = [FakeLink("fs1"), FakeLink("fs2"), FakeLink("fs3")]
     links[1].up = False
-    dialer = Dialer(engine, links, DIALLING)
+    dialer = Dialer(engine, links, DIALLING, Flusher(links))
     for _ in range(4):
         dialer.originate(order())
 
@@ -216,7 +235,7 @@ def test_without_a_database_nothing_is_dialled(link, ordered):
     """No claim, no call."""
     nowhere = create_engine("postgresql+psycopg2://nobody@127.0.0.1:1/none")
     with pytest.raises(DependencyAway, match="database"):
-        Dialer(nowhere, [link], DIALLING).originate(ordered)
+        Dialer(nowhere, [link], DIALLING, Flusher([link])).originate(ordered)
     assert link.dialled == []
 
 
@@ -224,5 +243,83 @@ def test_a_database_without_tables_is_waited_for(postgres, link, ordered):
     """Services start in any order, the migration among them."""
     empty = create_engine(postgres.url.rpartition("/")[0] + "/template1")
     with pytest.raises(DependencyAway, match="migrate"):
-        Dialer(empty, [link], DIALLING).originate(ordered)
+        Dialer(empty, [link], DIALLING, Flusher([link])).originate(ordered)
     empty.dispose()
+
+
+def test_the_customer_sees_the_agent_s_caller_id(dialer, link, engine, extension, word):
+    """Where the command names none; the agent's own, of the domain that is dialled."""
+    now = datetime.now(UTC)
+    row = {
+        "extension": extension,
+        "enabled": True,
+        "variables": {},
+        "created_by": uuid4(),
+        "created_at": now,
+        "changed_by": uuid4(),
+        "changed_at": now,
+    }
+    with engine.begin() as connection:
+        for domain, number in (("test.local", "+4930111"), (f"{word}.example", "+4930222")):
+            shown = {"domain": domain, "outbound_caller_id_number": number}
+            connection.execute(insert(UserRow).values(row | shown))
+
+    dialer.originate(order(extension=extension))
+    dialer.originate(order(extension=extension, caller_id="+4930333"))
+    first, second = (arguments for arguments, _ in link.dialled)
+
+    assert "origination_caller_id_number=+4930111" in first
+    assert "+4930222" not in first
+    assert "origination_caller_id_number=+4930333" in second
+
+
+# -- users who changed -----------------------------------------------------------------------
+
+
+def flush(*, unregister):
+    """Return the order that every switch forgets a user."""
+    return Ordered(uuid4(), FlushUser(extension="1001", domain="test.local", unregister=unregister))
+
+
+def test_every_switch_forgets_a_user():
+    """What it remembers of the directory; the phones stay."""
+    links = [FakeLink("fs1"), FakeLink("fs2")]
+
+    assert Flusher(links).flush(flush(unregister=False)) == {"switches": ["fs1", "fs2"]}
+    assert [link.asked for link in links] == [["xml_flush_cache id 1001 test.local"]] * 2
+
+
+def test_phones_are_thrown_out_of_every_profile_where_they_are(link):
+    """A user may have registered at more than one; of one without phones nothing is asked."""
+    link.says["sofia_contact"] = (
+        "sofia/internal/sip:1001@192.0.2.1:5060,sofia/wss/sips:1001@192.0.2.2,"
+        "sofia/internal/sip:1001@192.0.2.3"
+    )
+    flusher = Flusher([link])
+    flusher.flush(flush(unregister=True))
+    link.says["sofia_contact"] = "error/user_not_registered"
+    flusher.flush(flush(unregister=True))
+
+    asked = [asked for asked in link.asked if asked.startswith("sofia ")]
+    assert asked == [
+        "sofia profile internal flush_inbound_reg 1001@test.local",
+        "sofia profile wss flush_inbound_reg 1001@test.local",
+    ]
+
+
+def test_a_switch_that_is_away_is_told_when_it_is_back():
+    """And the others at once. With all of them away the order waits in its queue."""
+    links = [FakeLink("fs1"), FakeLink("fs2")]
+    flusher = Flusher(links)
+    links[1].up = False
+    assert flusher.flush(flush(unregister=False)) == {"switches": ["fs1"]}
+
+    links[1].up = True
+    links[1].on_up()
+    until(lambda: links[1].asked == ["xml_flush_cache id 1001 test.local"])
+    links[1].on_up()
+    for link in links:
+        link.up = False
+    with pytest.raises(DependencyAway):
+        flusher.flush(flush(unregister=False))
+    flusher.stop()

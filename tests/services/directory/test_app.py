@@ -1,5 +1,6 @@
-"""The directory, as a switch and as the product's own commands see it."""
+"""The directory, as a switch sees it."""
 
+import threading
 from hashlib import md5
 from urllib.parse import parse_qs, urlencode
 from uuid import uuid4
@@ -8,38 +9,22 @@ from xml.etree import ElementTree as ET
 import pytest
 
 from services.directory import store
-from services.directory.app import create_app
-from services.directory.handlers import Users, a1_hash
-from shared import basic_auth, health
-from shared.broker import topology
-from shared.broker.commands import CommandConsumer
-from shared.broker.connection import Broker
-from shared.broker.message import Message
-from shared.database.engine import open_engine, reaching
-from shared.messages import replies
-from shared.messages.commands import CreateUser, DeleteUser, Ordered, Owner
-from shared.messages.replies import Refused
+from services.directory.cache import Impatient, UserCache
+from services.directory.handlers import Users
+from services.directory.users import a1_hash
+from shared.messages.commands import CreateUser, Ordered, UpdateUser
 from tests import recordings
-from tests.waiting import until
-
-RIGHT = ("switch", "password")
-DOMAIN = "test.local"
-PASSWORD = "s3cret-enough"
-
-
-def application(engine):
-    """Return the app on a database, put together as the process does."""
-
-    def find_user(domain, extension):
-        with reaching():
-            return store.find(engine, domain, extension)
-
-    return create_app(
-        domain=DOMAIN,
-        find_user=find_user,
-        authenticate=basic_auth.required(*RIGHT),
-        health=health.blueprint({}),
-    )
+from tests.services.directory.building import (
+    ALIAS,
+    DOMAIN,
+    PASSWORD,
+    RIGHT,
+    VAULT,
+    application,
+    asking,
+    no_database,
+    told,
+)
 
 
 @pytest.fixture
@@ -51,15 +36,31 @@ def client(engine):
 @pytest.fixture
 def user_1001(engine):
     """Let the user of the recordings exist, and no longer than the test."""
-    store.remove(engine, DOMAIN, "1001")
+    remove(engine, "1001")
     create(engine, extension="1001", password=PASSWORD)
     yield
-    store.remove(engine, DOMAIN, "1001")
+    remove(engine, "1001")
+
+
+def users(engine):
+    """Return the handlers of commands, with nobody who hears what they tell."""
+    return Users(engine, DOMAIN, VAULT, told([]))
 
 
 def create(engine, **fields):
     """Create a user as the command does."""
-    return Users(engine, DOMAIN).create(Ordered(uuid4(), CreateUser(**fields)))
+    return users(engine).create(Ordered(uuid4(), CreateUser(**fields)))
+
+
+def change(engine, **fields):
+    """Change a user as the command does."""
+    return users(engine).update(Ordered(uuid4(), UpdateUser(**fields)))
+
+
+def remove(engine, extension):
+    """Have no such user."""
+    with engine.begin() as connection:
+        store.remove(connection, DOMAIN, extension)
 
 
 def lookups():
@@ -188,13 +189,79 @@ def test_the_domain_s_capitals_do_not_matter(client):
     assert params(ask(client, changed(key_value="Test.LOCAL")))["a1-hash"]
 
 
-def test_a_user_of_another_domain_is_found_there_only(client, engine, word):
+def test_a_user_of_another_domain_is_found_there_only(client, engine, extension, word):
     """The hash is of the domain as well."""
-    create(engine, extension=word[:8], domain=f"{word}.example", password=PASSWORD)
+    domain = f"{word}.example"
+    create(engine, extension=extension, domain=domain, password=PASSWORD)
 
-    there = ask(client, changed(user=word[:8], key_value=f"{word}.example"))
-    assert params(there)["a1-hash"] == a1_hash(word[:8], f"{word}.example", PASSWORD)
-    assert is_not_found(ask(client, changed(user=word[:8])))
+    there = ask(client, changed(user=extension, key_value=domain, sip_auth_realm=domain))
+    assert params(there)["a1-hash"] == a1_hash(extension, domain, PASSWORD)
+    assert is_not_found(ask(client, changed(user=extension)))
+    assert b"<domain" in ask(client, changed(user="", key_value=domain)).data
+
+
+@pytest.mark.usefixtures("user_1001")
+def test_the_domain_has_other_names(client):
+    """A phone may ask by an address; its digest is made for the name that it knows."""
+    response = ask(client, changed(key_value=ALIAS, sip_auth_realm=ALIAS))
+
+    assert params(response)["a1-hash"] == a1_hash("1001", ALIAS, PASSWORD)
+    assert f'<domain name="{ALIAS}">'.encode() in response.data
+
+
+@pytest.mark.usefixtures("user_1001")
+def test_a_phone_that_challenges_the_switch_can_be_answered(client):
+    """With the password in plain, which no other lookup gets, before or after."""
+    for _ in range(2):
+        assert "reverse-auth-pass" not in params(ask(client, changed()))
+        found = params(ask(client, changed(action="reverse-auth-lookup")))
+        assert (found["reverse-auth-user"], found["reverse-auth-pass"]) == ("1001", PASSWORD)
+
+
+def test_a_group_is_called_by_its_members(client, engine, extension, word):
+    """Those who may register; the others are not there."""
+    made = [str(int(extension) // 10 * 10 % 10**8 + digit).zfill(8) for digit in range(3)]
+    for one in made:
+        create(engine, extension=one, group=word)
+    change(engine, extension=made[1], enabled=False)
+
+    body = changed(action="group_call", group=word, user="")
+    users = ET.fromstring(ask(client, body).data).iter("user")  # noqa: S314  (our own)
+    assert [user.get("id") for user in users] == [made[0], made[2]]
+    assert is_not_found(ask(client, changed(action="group_call", group="nobody", user="")))
+
+
+@pytest.mark.usefixtures("user_1001")
+def test_a_disabled_user_is_not_there(engine):
+    """Not a user without a password: FreeSWITCH lets those in."""
+    change(engine, extension="1001", enabled=False)
+    assert is_not_found(ask(application(engine).test_client(), changed()))
+
+    change(engine, extension="1001", enabled=True)
+    assert params(ask(application(engine).test_client(), changed()))["a1-hash"]
+
+
+@pytest.mark.parametrize(
+    "post", [post for name in recordings.names() for post in recordings.posts(name, "directory")]
+)
+@pytest.mark.usefixtures("user_1001")
+def test_every_recorded_lookup_gets_an_answer_that_a_switch_accepts(client, post):
+    """200, a whole document, and in it the domain that was asked for or "not found"."""
+    form = {name: values[0] for name, values in parse_qs(post["body"]).items()}
+    response = ask(client, post["body"])
+    root = ET.fromstring(response.data)  # noqa: S314  (our own)
+
+    assert (response.status_code, root.tag, root.get("type")) == (
+        200,
+        "document",
+        "freeswitch/xml",
+    )
+    found = root.find("./section[@name='directory']/domain")
+    if found is None:
+        assert is_not_found(response)
+        assert form.get("user") != "1001"
+    else:
+        assert found.get("name") == form["key_value"]
 
 
 @pytest.mark.parametrize("auth", [None, ("switch", "wrong"), ("other", "password"), ("", "")])
@@ -217,9 +284,38 @@ def test_without_a_database_nobody_is_told_anything(body):
     assert b"<" not in response.data
 
 
-def no_database():
-    """Return an engine on a port where nobody listens."""
-    return open_engine("postgresql://voice:none@127.0.0.1:1/voice")
+@pytest.mark.usefixtures("user_1001")
+def test_who_is_known_is_told_without_a_database(engine):
+    """A storm of registrations after a database's end ends no phone's."""
+    gone = threading.Event()
+
+    def find(domain, extension):
+        return asking(store.find, no_database() if gone.is_set() else engine)(domain, extension)
+
+    clock = iter(range(0, 10_000, 100))
+    cache = UserCache(find, clock=lambda: next(clock))
+    client = application(engine, cache).test_client()
+    first = ask(client, changed())
+    gone.set()
+
+    assert ask(client, changed()).data == first.data
+    assert ask(client, changed(user="1002")).status_code == 503
+
+
+def _hang(event):
+    event.wait(30)
+
+
+def test_a_database_that_hangs_is_not_waited_for():
+    """One lookup waits for a bounded time, and those that follow not at all for a moment."""
+    hangs = threading.Event()
+    find: Impatient[..., None] = Impatient(lambda *_: _hang(hangs), seconds=0.05, rest_seconds=60)
+    client = application(no_database(), UserCache(find)).test_client()
+
+    for _ in range(2):
+        assert ask(client, changed()).status_code == 503
+    hangs.set()
+    assert ask(client, changed()).status_code == 503
 
 
 def test_what_is_known_without_the_database_is_answered_without_it():
@@ -230,11 +326,16 @@ def test_what_is_known_without_the_database_is_answered_without_it():
     assert is_not_found(ask(client, changed(section="dialplan")))
 
 
-def test_a_value_that_must_not_reach_a_switch_hides_its_user(engine, client, word):
+@pytest.mark.parametrize(
+    "wrong", [{"display_name": "${system id}"}, {"password": "test:none"}, {"password": "x:y"}]
+)
+@pytest.mark.usefixtures("user_1001")
+def test_what_must_not_reach_a_switch_hides_its_user(engine, client, wrong):
     """Whoever wrote it into the table past us gains nothing."""
-    store.create(engine, DOMAIN, word[:8], a1_hash="${system id}", created_by=uuid4())
+    with engine.begin() as connection:
+        store.change(connection, DOMAIN, "1001", wrong)
 
-    assert is_not_found(ask(client, changed(user=word[:8])))
+    assert is_not_found(ask(client, changed()))
 
 
 def test_a_huge_body_is_refused(client):
@@ -246,99 +347,3 @@ def test_a_huge_body_is_refused(client):
 def test_lookups_are_posted_only(client, method):
     """mod_xml_curl can do both; a GET would leave digests in logs."""
     assert client.open("/directory", method=method, auth=RIGHT).status_code == 405
-
-
-# -- commands --------------------------------------------------------------------------------
-
-
-@pytest.fixture
-def directory(rabbit, channel, engine):  # noqa: ARG001
-    """Give the broker behind which the real handlers work."""
-    with_handlers = Broker(rabbit.url, name="directory")
-    consumer = CommandConsumer(with_handlers, Owner.DIRECTORY, Users(engine, DOMAIN).handlers)
-    with_handlers.start()
-    until(lambda: with_handlers.connected)
-    yield with_handlers
-    consumer.stop()
-    with_handlers.stop()
-
-
-def order(broker, command, command_id=None):
-    """Send a command and return what it is answered."""
-    correlation_id = str(uuid4())
-    reply = broker.request(
-        Message(
-            exchange=topology.COMMANDS,
-            routing_key=command.NAME,
-            type=command.NAME,
-            body=command.encode(),
-            message_id=str(command_id or uuid4()),
-            correlation_id=correlation_id,
-            reply_to="amq.rabbitmq.reply-to",
-        )
-    )
-    return replies.read(reply.result(10))
-
-
-def test_a_user_exists_from_the_reply_on(directory, client, word):
-    """And from the deletion's on no longer."""
-    extension = word[:8]
-    made = order(directory, CreateUser(extension=extension, password=PASSWORD))
-    assert made == {"extension": extension, "domain": DOMAIN}
-    found = params(ask(client, changed(user=extension)))
-    assert found["a1-hash"] == a1_hash(extension, DOMAIN, PASSWORD)
-
-    gone = order(directory, DeleteUser(extension=extension))
-    assert gone == {"extension": extension, "domain": DOMAIN}
-    assert is_not_found(ask(client, changed(user=extension)))
-
-
-def test_a_password_that_we_make_is_in_the_reply_and_works(directory, client, word):
-    """A different one each time."""
-    made = order(directory, CreateUser(extension=word[:8]))
-    other = order(directory, CreateUser(extension=word[8:]))
-
-    found = params(ask(client, changed(user=word[:8])))["a1-hash"]
-    assert found == a1_hash(word[:8], DOMAIN, made["password"])
-    assert made["password"] != other["password"]
-
-
-def test_the_same_command_again_is_answered_alike(directory, client, word):
-    """Its reply may have been lost on the way."""
-    command, command_id = CreateUser(extension=word[:8], password=PASSWORD), uuid4()
-
-    assert order(directory, command, command_id) == order(directory, command, command_id)
-    assert params(ask(client, changed(user=word[:8])))
-
-
-def test_another_command_cannot_take_a_user_over(directory, client, word):
-    """`exists`; the first one's password stays."""
-    order(directory, CreateUser(extension=word[:8], password=PASSWORD))
-    with pytest.raises(Refused) as error:
-        order(directory, CreateUser(extension=word[:8], password="another-password"))
-
-    assert error.value.code == "exists"
-    found = params(ask(client, changed(user=word[:8])))
-    assert found["a1-hash"] == a1_hash(word[:8], DOMAIN, PASSWORD)
-
-
-def test_who_does_not_exist_cannot_be_deleted(directory, word):
-    """`not_found`."""
-    with pytest.raises(Refused) as error:
-        order(directory, DeleteUser(extension=word[:8]))
-
-    assert error.value.code == "not_found"
-
-
-def test_without_a_database_a_command_is_refused_at_once(rabbit, channel, word):  # noqa: ARG001
-    """`unavailable`, for whoever waits for the reply."""
-    broker = Broker(rabbit.url, name="directory")
-    consumer = CommandConsumer(broker, Owner.DIRECTORY, Users(no_database(), DOMAIN).handlers)
-    broker.start()
-    until(lambda: broker.connected)
-    with pytest.raises(Refused) as error:
-        order(broker, CreateUser(extension=word[:8]))
-    consumer.stop()
-    broker.stop()
-
-    assert error.value.code == "unavailable"

@@ -64,7 +64,7 @@ class FakeBus(CommandBus):
         self.commands: list[tuple[Command, UUID]] = []
         self.error: Exception | None = None
 
-    def ask(self, command, command_id):
+    def ask(self, command, command_id, *, seconds=None):  # noqa: ARG002
         """Answer at once."""
         self.send(command, command_id)
         return {"call_id": str(command_id), "reply": f"+OK Job-UUID: {command_id}"}

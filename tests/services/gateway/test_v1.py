@@ -16,8 +16,9 @@ from services.gateway.paging import cursor
 from shared.broker.commands import CommandConsumer
 from shared.broker.connection import Broker
 from shared.database.engine import open_engine
-from shared.database.tables import CallEventRow, CallRow, CdrRow, CommandRow, UserRow
+from shared.database.tables import CallEventRow, CallRow, CdrRow, CommandRow, RegistrationRow
 from shared.messages.commands import Owner
+from tests.services.directory.building import VAULT
 from tests.services.gateway.building import BEARER, DOMAIN, TOKEN, FakeBus, application, no_broker
 from tests.waiting import until
 
@@ -36,6 +37,8 @@ ROUTES = [
     ("POST", "/v1/users"),
     ("GET", "/v1/users"),
     ("GET", "/v1/users/1001"),
+    ("PATCH", "/v1/users/1001"),
+    ("POST", "/v1/users/1001/password"),
     ("DELETE", "/v1/users/1001"),
 ]
 
@@ -77,7 +80,9 @@ def lonely():
 def directory(rabbit, channel, engine):  # noqa: ARG001
     """Give the directory's real command handlers, at work."""
     broker = Broker(rabbit.url, name="directory")
-    consumer = CommandConsumer(broker, Owner.DIRECTORY, Users(engine, DOMAIN).handlers, workers=2)
+    consumer = CommandConsumer(
+        broker, Owner.DIRECTORY, Users(engine, DOMAIN, VAULT, broker.publish).handlers, workers=2
+    )
     broker.start()
     until(lambda: broker.connected)
     yield broker
@@ -474,45 +479,68 @@ def test_records_of_everything_are_not_given(client):
 # -- users -----------------------------------------------------------------------------------
 
 
-def test_a_user_lives_from_its_creation_to_its_deletion(users, word):
-    """Created, shown, listed, deleted; each is true from the answer on."""
-    extension = word[:8]
+def test_a_user_lives_from_its_creation_to_its_deletion(users, extension):
+    """Created, shown, listed, changed, deleted; each is true from the answer on."""
     place = f"/v1/users/{extension}"
     created = users.post("/v1/users", json={"extension": extension, "password": "s3cret-enough"})
     assert (created.status_code, created.headers["Location"]) == (201, place)
     assert created.json == {"extension": extension, "domain": DOMAIN}
 
     shown = users.get(place).json
-    assert set(shown) == {"extension", "domain", "created_at"}
+    assert (shown["enabled"], shown["registered"], shown["group"]) == (True, False, None)
     assert shown in pages(users, "/v1/users", "users")
+
+    change = {"enabled": False, "display_name": "Ann", "variables": {"region": "north"}}
+    changed = users.patch(place, json=change)
+    assert changed.status_code == 200
+    assert changed.json == users.get(place).json
+    assert changed.json == shown | change | {"changed_at": changed.json["changed_at"]}
+    assert users.patch(place, json={"display_name": None}).json["display_name"] is None
 
     deleted = users.delete(place)
     assert (deleted.status_code, deleted.data) == (204, b"")
     assert extension in is_problem(users.get(place), 404)
     assert extension in is_problem(users.delete(place), 404)
+    assert extension in is_problem(users.patch(place, json=change), 404)
+    assert extension in is_problem(users.post(f"{place}/password"), 404)
 
 
-def test_a_password_that_we_make_is_shown_once(users, word):
-    """In the answer to the creation, and nowhere else."""
-    made = users.post("/v1/users", json={"extension": word[:8]}).json["password"]
+def test_a_password_that_we_make_is_shown_once(users, extension):
+    """In the answer to the creation or the rotation, and nowhere else."""
+    place = f"/v1/users/{extension}"
+    made = users.post("/v1/users", json={"extension": extension}).json["password"]
+    rotated = users.post(f"{place}/password")
+    assert rotated.status_code == 201
 
     assert len(made) >= 20
-    assert made not in users.get(f"/v1/users/{word[:8]}").text
+    assert made != rotated.json["password"]
+    assert made not in users.get(place).text
+    assert rotated.json["password"] not in users.get(place).text
+    assert "password" not in users.patch(place, json={"password": "an0ther-one-of-mine"}).text
 
 
-def test_a_user_who_exists_is_not_created_again(users, word):
+def test_no_answer_shows_a_voicemail_password(users, extension):
+    """It is a secret as the other one is."""
+    said = {"extension": extension, "voicemail_password": "471147114711"}
+    answers = [users.post("/v1/users", json=said), users.get(f"/v1/users/{extension}")]
+
+    assert not any("4711" in answer.text for answer in answers)
+
+
+def test_a_user_who_exists_is_not_created_again(users, extension, word):
     """409, unless it is the same request that came twice."""
-    said = {"extension": word[:8], "password": "s3cret-enough"}
+    said = {"extension": extension}
     key = {"Idempotency-Key": word}
+    first = users.post("/v1/users", json=said, headers=key)
 
-    assert users.post("/v1/users", json=said, headers=key).status_code == 201
-    assert users.post("/v1/users", json=said, headers=key).status_code == 201
+    assert first.status_code == 201
+    assert users.post("/v1/users", json=said, headers=key).json == first.json
     assert "exists" in is_problem(users.post("/v1/users", json=said), 409)
 
 
-def test_a_user_of_another_domain_is_found_where_its_location_says(users, word):
+def test_a_user_of_another_domain_is_found_where_its_location_says(users, extension, word):
     """A domain is the same in capitals."""
-    extension, domain = word[:8], f"{word}.Example"
+    domain = f"{word}.Example"
     created = users.post("/v1/users", json={"extension": extension, "domain": domain})
     place = created.headers["Location"]
 
@@ -527,6 +555,8 @@ def test_a_user_of_another_domain_is_found_where_its_location_says(users, word):
     ("field", "value"),
     [
         ("extension", ""),
+        ("extension", "1"),
+        ("extension", "abc"),
         ("extension", "a b"),
         ("extension", "123456789"),
         ("extension", "1\0"),
@@ -534,38 +564,155 @@ def test_a_user_of_another_domain_is_found_where_its_location_says(users, word):
         ("password", "with a blank in it"),
         ("password", "p" * 129),
         ("password", 123456789012),
+        ("password", "password12345"),
         ("domain", "a/b"),
+        ("domain", "-a.example"),
+        ("domain", "a..b"),
         ("domain", "d" * 254),
+        ("group", "a b"),
+        ("callgroup", "<a>"),
+        ("display_name", "x" * 129),
+        ("display_name", "a\nb"),
+        ("display_name", "<b>"),
+        ("effective_caller_id_name", "${system id}"),
+        ("effective_caller_id_number", "12345678901234567"),
+        ("outbound_caller_id_name", "X-PRE-PROCESS"),
+        ("outbound_caller_id_number", "anonymous"),
+        ("toll_allow", "a b"),
+        ("accountcode", "a&b"),
+        ("user_context", ""),
+        ("voicemail_password", "abcd"),
+        ("voicemail_password", "471"),
+        ("enabled", "yes"),
+        ("variables", {"x": "$${y}"}),
+        ("variables", {"a b": "c"}),
+        ("variables", {"accountcode": "c"}),
+        ("variables", {"api_hangup_hook": "system id"}),
+        ("variables", {"x": 1}),
+        ("variables", {f"x{number}": "y" for number in range(51)}),
         ("admin", True),
     ],
 )
 def test_a_wrong_field_of_a_user_is_named_and_not_repeated(client, bus, field, value):
-    """What was meant for a password stays out of the answer."""
-    response = client.post("/v1/users", json={"extension": "1001", field: value})
-
-    detail = is_problem(response, 400)
-    assert field in detail
-    assert field != "password" or str(value) not in detail
+    """Whether it is to be created or changed; a secret stays out of the answer."""
+    answers = [
+        client.post("/v1/users", json={"extension": "1001", field: value}),
+        client.post("/v1/users", json=[{"extension": "1002"}, {"extension": "1001", field: value}]),
+    ]
+    if field not in {"extension", "domain"}:
+        answers.append(client.patch("/v1/users/1001", json={field: value}))
+    for response in answers:
+        detail = is_problem(response, 400)
+        assert field in detail
+        assert "password" not in field or str(value) not in detail
+    assert is_problem(answers[1], 400).startswith("row 2: ")
     assert bus.commands == []
 
 
-def test_users_are_listed_page_by_page(users, engine, word):
-    """By extension, of one domain."""
-    for number in (3, 1, 2, 5, 4):
-        keep(
-            engine,
-            UserRow(
-                domain=word,
-                extension=f"100{number}",
-                a1_hash="0" * 32,
-                created_by=uuid4(),
-                created_at=START,
-            ),
-        )
+def test_a_list_of_users_is_created_as_json_or_csv(users, word, extension):
+    """Every field that has a cell; passwords come back in the order of the list."""
+    numbers = [f"{int(extension) + number}" for number in range(4)]
+    rows = "".join(
+        f"{number},{word}.example,Ann \u00fc,{enabled},north,\r\n"
+        for number, enabled in zip(numbers[:2], ("true", "FALSE"), strict=True)
+    )
+    header = "\ufeffextension,domain,display_name,enabled,variables.region,group\r\n"
+    by_csv = users.post(
+        "/v1/users", data=(header + rows).encode(), content_type="text/csv; charset=utf-8"
+    )
+    listed = [{"extension": number, "domain": f"{word}.example"} for number in numbers[2:]]
+    by_json = users.post("/v1/users", json=listed)
 
-    listed = pages(users, f"/v1/users?domain={word}", "users")
-    assert [user["extension"] for user in listed] == ["1001", "1002", "1003", "1004", "1005"]
-    assert all(set(user) == {"extension", "domain", "created_at"} for user in listed)
+    assert (by_csv.status_code, by_json.status_code) == (201, 201), by_csv.text
+    made = by_csv.json["users"] + by_json.json["users"]
+    assert [user["extension"] for user in made] == numbers
+    assert len({user["password"] for user in made}) == 4
+    found = pages(users, f"/v1/users?domain={word}.example", "users")
+    assert [user["extension"] for user in found] == numbers
+    assert [user["enabled"] for user in found] == [True, False, True, True]
+    assert found[0]["display_name"] == "Ann \u00fc"
+    assert (found[0]["variables"], found[0]["group"]) == ({"region": "north"}, None)
+
+
+@pytest.mark.parametrize(
+    ("body", "told"),
+    [
+        (b"extension\n1001\n10\n1\n", "row 3: extension"),
+        (b"extension,color\n1001,red\n", "row 1: color"),
+        (b"extension\n1001,2\n", "row 1"),
+        (b"extension,extension\n1001,1002\n", "extension"),
+        (b'extension,display_name\n1001,"a\nb"\n', "row 1: display_name"),
+        (b'extension\n"1001', "CSV"),
+        (b"extension\n\xff\n", "UTF-8"),
+        (b"extension\n", "body"),
+        (b"", "body"),
+        (b"extension,enabled\n1001,perhaps\n", "row 1: enabled"),
+    ],
+)
+def test_a_table_with_a_fault_creates_nobody(client, bus, body, told):
+    """The row, the column and the reason are named."""
+    response = client.post("/v1/users", data=body, content_type="text/csv")
+
+    assert told in is_problem(response, 400)
+    assert bus.commands == []
+
+
+def test_of_ten_thousand_rows_the_bad_one_is_named(client, bus):
+    """Nothing is ordered; and one row more is too many."""
+    good = [f"{10_000 + number}" for number in range(10_000)]
+    for rows, told in (
+        ([*good[:9_998], "x", good[-1]], "row 9999: extension"),
+        ([*good, "30000"], "10000"),
+    ):
+        table = "extension\n" + "\n".join(rows)
+        response = client.post("/v1/users", data=table, content_type="text/csv")
+        assert told in is_problem(response, 400)
+    assert bus.commands == []
+
+
+def test_only_a_list_of_users_may_be_long(client):
+    """Every other body is small."""
+    long = json.dumps([{"extension": "1001", "display_name": "x" * 100}] * 1000)
+    assert len(long) > 100_000
+
+    assert "row" in is_problem(client.post("/v1/users", data=long.replace('"x', '"<')), 400)
+    assert client.post("/v1/calls", data=long).status_code == 413
+    assert client.post("/v1/users", data=b" " * (13 << 20)).status_code == 413
+
+
+def test_users_are_listed_page_by_page(users, engine, word):
+    """By extension, of one domain; by group and by who is registered where it is asked."""
+    domain = f"{word}.example"
+    for number in (3, 1, 2, 5, 4):
+        fields = {"group": "sales"} if number % 2 else {}
+        said = {"extension": f"100{number}", "domain": domain, **fields}
+        assert users.post("/v1/users", json=said).status_code == 201
+    registrations = [
+        RegistrationRow(
+            domain=domain, extension=number, switch=switch, registered=registered, at=START
+        )
+        for number, switch, registered in (
+            ("1001", "fs1", True),
+            ("1001", "fs2", True),
+            ("1002", "fs1", False),
+            ("1004", "fs1", True),
+        )
+    ]
+    for registration in registrations:
+        keep(engine, registration)
+
+    def listed(query=""):
+        found = pages(users, f"/v1/users?domain={domain}{query}", "users")
+        return [user["extension"][-1] for user in found]
+
+    assert listed() == ["1", "2", "3", "4", "5"]
+    assert listed("&group=sales") == ["1", "3", "5"]
+    assert listed("&group=default") == ["2", "4"]
+    assert listed("&registered=true") == ["1", "4"]
+    assert listed("&registered=false") == ["2", "3", "5"]
+    assert listed("&registered=true&group=sales") == ["1"]
+    assert users.get(f"/v1/users/1004?domain={domain}").json["registered"] is True
+    assert "registered" in is_problem(users.get("/v1/users?registered=perhaps"), 400)
 
 
 # -- what we need is away --------------------------------------------------------------------
@@ -574,7 +721,8 @@ def test_users_are_listed_page_by_page(users, engine, word):
 @pytest.mark.parametrize(("method", "path"), ROUTES)
 def test_what_is_away_is_a_problem_that_passes(lonely, method, path):
     """503, and when to try again."""
-    said = {"extension": "1001"} if "users" in path else CALL
+    said = {"extension": "1001"} if "users" in path and method == "POST" else CALL
+    said = {} if method == "PATCH" else said
     where = f"{path}?call_id=x" if "cdrs" in path else path
     response = lonely.open(where, method=method, json=said, headers={"Idempotency-Key": "k"})
 
