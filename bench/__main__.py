@@ -1,4 +1,4 @@
-"""`python -m bench [latency] [calls] [events]`: each figure beside its limit or its peer."""
+"""`python -m bench [latency] [calls] [events] [lookups]`: figures beside limits and peers."""
 
 import argparse
 import io
@@ -9,13 +9,13 @@ import sys
 
 import structlog
 
-from bench import calls, document, events, latency
+from bench import calls, document, events, latency, lookups
 from bench.table import Row, render
 from bench.waiting import BenchError
 from deploy.local.daemon import LocalError
 from deploy.local.processes import ROOT
 
-_PARTS = ("latency", "calls", "events")
+_PARTS = ("latency", "calls", "events", "lookups")
 _CORES = 2
 
 
@@ -23,7 +23,7 @@ def main() -> int:
     """Do what the command line says, and return the exit status."""
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
     parser.add_argument("parts", nargs="*", help=f"of {', '.join(_PARTS)}; all of them if none")
-    parser.add_argument("--rounds", type=int, default=5, help="of latency and events (5)")
+    parser.add_argument("--rounds", type=int, default=5, help="of all but calls (5)")
     parser.add_argument("--holds", type=int, default=1, help="how often a rate is held (1)")
     parser.add_argument("--seconds", type=int, default=60, help="for how long it is held (60)")
     parser.add_argument("--rate", type=int, default=50, help="the goal, in calls a second (50)")
@@ -57,7 +57,9 @@ def _run(part: str, chosen: argparse.Namespace) -> list[Row]:
         return latency.run(chosen.rounds)
     if part == "calls":
         return calls.run(chosen.holds, chosen.seconds, chosen.rate)
-    return events.run(chosen.rounds)
+    if part == "events":
+        return events.run(chosen.rounds)
+    return lookups.run(chosen.rounds)
 
 
 def _prepare() -> None:

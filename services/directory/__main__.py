@@ -1,7 +1,7 @@
 """The directory process: `python -m services.directory`."""
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import ParamSpec, TypeVar
 
@@ -18,7 +18,9 @@ from services.directory.documents import Documents
 from services.directory.handlers import Users
 from services.directory.news import News
 from services.directory.settings import DirectorySettings
+from services.directory.users import KnownUser
 from services.directory.vault import CannotOpen, Vault
+from services.directory.warming import Warming
 from shared import basic_auth, health, logs, process
 from shared.broker.batches import BatchConsumer
 from shared.broker.commands import CommandConsumer
@@ -59,13 +61,13 @@ def build(settings: DirectorySettings) -> tuple[Flask, Callable[[], None]]:
     heard = BatchConsumer(
         broker, "directory.events", users.hear, ready=partial(is_reachable, engine)
     )
-    News(cache).listen(broker)
+    warming = Warming(cache, partial(_all_users, engine))
+    News(cache, warming.again).listen(broker)
     broker.start()
     heard.start()
+    warming.start()
     stopping = threading.Event()
-    threading.Thread(
-        target=_begin, args=(stopping, engine, cache, users), name="begin", daemon=True
-    ).start()
+    threading.Thread(target=_seal_anew, args=(stopping, users), name="seal", daemon=True).start()
     app = create_app(
         directory=Directory(
             domain=settings.domain.lower(),
@@ -83,7 +85,9 @@ def build(settings: DirectorySettings) -> tuple[Flask, Callable[[], None]]:
             {"broker": lambda: broker.connected, "database": lambda: is_reachable(engine)}
         ),
     )
-    stop = partial(process.stop_all, stopping.set, commands.stop, heard.stop, broker.stop)
+    stop = partial(
+        process.stop_all, stopping.set, warming.stop, commands.stop, heard.stop, broker.stop
+    )
     return app, stop
 
 
@@ -97,21 +101,20 @@ def _asking(ask: Callable[..., T], engine: Engine) -> Callable[..., T]:
     return Impatient(reach)
 
 
-def _begin(stopping: threading.Event, engine: Engine, cache: UserCache, users: Users) -> None:
-    """Know all users before they are asked for, once the database is there; then seal anew."""
+def _all_users(engine: Engine) -> Sequence[KnownUser]:
+    with reaching():
+        return store.all_known(engine, most=MOST_USERS)
+
+
+def _seal_anew(stopping: threading.Event, users: Users) -> None:
+    """Have old keys out of use, once the database is there."""
     trying = tenacity.Retrying(
         retry=tenacity.retry_if_exception_type(DependencyAway),
         wait=tenacity.wait_exponential_jitter(multiplier=0.2, max=5, jitter=0.2),
         sleep=tenacity.sleep_using_event(stopping),
         stop=tenacity.stop_when_event_set(stopping),
     )
-
-    def warm() -> None:
-        with reaching():
-            cache.warm(store.all_known(engine, most=MOST_USERS))
-
     try:
-        trying(warm)
         trying(users.seal_anew)
     except (tenacity.RetryError, CannotOpen) as error:
         log.warning("passwords not sealed anew", error=str(error))

@@ -70,20 +70,32 @@ class UserCache:
             if known is None:
                 raise
             return known
-        entry = Entry(user, self._clock()) if user is not None else None
+        entry = self._anew(known, user, self._clock()) if user is not None else None
         with self._lock:
             # What was read before a change is not kept after it.
             if changes == self._changes:
                 self._put(key, entry)
         return entry
 
-    def warm(self, users: Iterable[KnownUser]) -> None:
-        """Know these users already, as far as there is room."""
-        changes = self._changes
-        entries = {(user.domain, user.extension): Entry(user, self._clock()) for user in users}
+    def warm(self, read: Callable[[], Iterable[KnownUser]]) -> int:
+        """Read all users, as far as there is room; return how many are known now.
+
+        Who is known already keeps the answers that were made, where nothing changed.
+        """
+        changes, read_at = self._changes, self._clock()
+        users = {(user.domain, user.extension): user for user in read()}
         with self._lock:
-            if changes == self._changes and len(entries) <= self._size:
-                self._entries = entries
+            if changes == self._changes and len(users) <= self._size:
+                self._entries = {
+                    key: self._anew(self._entries.get(key), user, read_at)
+                    for key, user in users.items()
+                }
+            return len(self._entries)
+
+    @staticmethod
+    def _anew(known: Entry | None, user: KnownUser, read_at: float) -> Entry:
+        documents = known.documents if known is not None and known.user == user else {}
+        return Entry(user, read_at, documents)
 
     def forget(self, domain: str, extension: str) -> None:
         """Ask anew for this user: it changed."""

@@ -1,5 +1,7 @@
 """Hears which users changed, so that nobody is answered from before."""
 
+from collections.abc import Callable
+
 import orjson
 import structlog
 
@@ -12,16 +14,18 @@ log = structlog.get_logger(__name__)
 
 
 class News:
-    """Keeps a cache true. Every directory process hears every change."""
+    """Keeps a cache true. Every directory process hears every change.
 
-    def __init__(self, cache: UserCache) -> None:
+    `doubt` is called whenever changes may have been missed.
+    """
+
+    def __init__(self, cache: UserCache, doubt: Callable[[], None]) -> None:
         self._cache = cache
+        self._doubt = doubt
 
     def listen(self, broker: Broker) -> None:
         """Hear from now on; call this before the broker is started."""
-        broker.listen(
-            topology.EVENTS, "user.changed", on_begin=self._cache.clear, on_delivery=self._hear
-        )
+        broker.listen(topology.EVENTS, "user.changed", on_begin=self._doubt, on_delivery=self._hear)
 
     def _hear(self, delivery: Delivery) -> None:
         try:
@@ -29,4 +33,4 @@ class News:
             self._cache.forget(str(data["domain"]), str(data["extension"]))
         except (ValueError, KeyError, TypeError) as error:
             log.warning("not understood; asking anew for everybody", error=repr(error))
-            self._cache.clear()
+            self._doubt()

@@ -9,6 +9,7 @@ import pytest
 from services.directory.cache import Impatient, UserCache
 from services.directory.news import News
 from services.directory.users import KnownUser
+from services.directory.warming import Warming
 from shared.broker import topology
 from shared.broker.connection import Broker
 from shared.broker.message import Message
@@ -137,10 +138,56 @@ def test_it_does_not_grow_without_end(table, now):
 
 def test_whom_it_knew_from_the_beginning_is_not_asked_for(cache, table):
     """A storm right after a start is answered from memory."""
-    cache.warm([user("1001"), user("1002")])
+    assert cache.warm(lambda: [user("1001"), user("1002")]) == 2
 
     assert find(cache, "1002") is not None
     assert table.asked == []
+
+
+def test_a_change_during_the_reading_of_all_is_not_lost(cache, table):
+    """What was read before it is not kept."""
+
+    def read():
+        cache.forget("test.local", "1001")
+        return [user("1001")]
+
+    cache.warm(read)
+    table.users["1001"] = user("1001", group="sales")
+    assert find(cache).group == "sales"
+
+
+def test_answers_that_were_made_stay_while_nothing_changes(cache, table, now):
+    """A user that is read again after a minute is rendered again only if it is another."""
+    cache.find("test.local", "1001").keep(("a", "b"), b"document")
+    now[0] += 61
+    assert cache.find("test.local", "1001").documents
+    cache.warm(lambda: [user("1001")])
+    assert cache.find("test.local", "1001").documents
+
+    now[0] += 61
+    table.users["1001"] = user("1001", group="sales")
+    assert not cache.find("test.local", "1001").documents
+
+
+def test_all_users_are_read_again_when_changes_may_have_been_missed(cache, table):
+    """In the background; for a database that is away it waits."""
+    reads = []
+
+    def read():
+        reads.append(1)
+        if len(reads) == 1:
+            raise DependencyAway("the database is away")
+        return [user("1001")]
+
+    warming = Warming(cache, read)
+    warming.start()
+    until(lambda: find(cache) is not None and len(reads) == 2)
+    before = len(table.asked)
+    warming.again()
+    until(lambda: len(reads) == 3)
+    warming.stop()
+    assert find(cache) is not None
+    assert len(table.asked) <= before + 1
 
 
 def test_a_question_is_answered_in_time_or_not_at_all():
@@ -164,7 +211,7 @@ def _noting(do, notes):
     notes.append(1)
 
 
-def test_every_process_hears_of_a_change_and_of_what_it_missed(rabbit, channel, monkeypatch):
+def test_every_process_hears_of_a_change_and_of_what_it_missed(rabbit, channel):
     """Each has a queue of its own; after a break all that it knows is doubtful."""
     channel.connection.close()
     tables = [Table("1001"), Table("1001")]
@@ -172,8 +219,7 @@ def test_every_process_hears_of_a_change_and_of_what_it_missed(rabbit, channel, 
     brokers = [Broker(rabbit.url, name="directory") for _ in caches]
     begun: list[list[int]] = [[], []]
     for cache, broker, begins in zip(caches, brokers, begun, strict=True):
-        monkeypatch.setattr(cache, "clear", partial(_noting, cache.clear, begins))
-        News(cache).listen(broker)
+        News(cache, partial(_noting, cache.clear, begins)).listen(broker)
         broker.start()
     until(lambda: all(begun))
     for cache in caches:
