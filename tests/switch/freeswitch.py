@@ -39,6 +39,8 @@ class FreeSwitch:
             # Not those from which `free_port` chooses.
             "FREESWITCH_RTP_FIRST": "30000",
             "FREESWITCH_RTP_LAST": "32700",
+            # Never: phones register before they answer, and one that does not answer is forgotten.
+            "FREESWITCH_PING_SECONDS": "10000000",
             "FREESWITCH_STATE_DIR": str(directory),
             **more,
         }

@@ -1,5 +1,6 @@
 """The configuration of a real switch: what it asks for, and what it lets nobody do."""
 
+import json
 import os
 import socket
 import subprocess
@@ -10,11 +11,12 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
-from deploy.local.ports import LOOPBACK
+from deploy.local.ports import LOOPBACK, free_port
 from deploy.local.processes import ROOT
 from tests.simulator.esl_client import EslClient
 from tests.simulator.http_side import HttpSide
 from tests.switch.freeswitch import START, FreeSwitch
+from tests.waiting import until
 
 _REAL = pytest.mark.skipif(
     "VOICE_FREESWITCH_BIN" not in os.environ,
@@ -89,6 +91,69 @@ def test_a_line_break_in_a_value_is_refused(tmp_path):
     assert done.returncode == 78
     assert "VOICE_SWITCH_PASSWORD" in done.stderr
     assert "b\n" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("FREESWITCH_DATABASE", "postgresql+psycopg2://voice@postgres/voice"),
+        ("FREESWITCH_DATABASE", "/var/lib/switch.db"),
+        ("FREESWITCH_INBOUND_QUEUE", "support help"),
+        ("FREESWITCH_RECOVER", "yes"),
+    ],
+)
+def test_a_value_that_means_something_else_to_the_switch_is_refused(tmp_path, name, value):
+    """It would go on with something that nobody asked for."""
+    done = _start(tmp_path, {**_NEEDED, name: value})
+
+    assert done.returncode == 78
+    (line,) = done.stderr.splitlines()
+    assert name in line
+
+
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        ({}, {"FREESWITCH_RECOVER=true"}),
+        ({"FREESWITCH_RECOVER": "false"}, {"FREESWITCH_RECOVER=false"}),
+        (
+            {"FREESWITCH_DATABASE": "postgres://s@h/d"},
+            {"FREESWITCH_RECOVER=false", "WITH_DATABASE=true"},
+        ),
+        (
+            {"FREESWITCH_DATABASE": "pgsql://host=h", "FREESWITCH_RECOVER": "true"},
+            {"FREESWITCH_RECOVER=true", "WITH_DATABASE=true"},
+        ),
+        ({"FREESWITCH_INBOUND_QUEUE": "support"}, {"WITH_INBOUND_QUEUE=true"}),
+        ({"FREESWITCH_DIRECTORY_URL_2": "http://b/directory"}, {"WITH_DIRECTORY_2=true"}),
+    ],
+)
+def test_what_is_asked_for_is_there_and_nothing_else(tmp_path, given, told):
+    """Calls come back by themselves from files, which are one switch's, and not from a database."""
+    done = _start(tmp_path, {**_NEEDED, **given}, "env #")
+
+    lines = set(done.stdout.splitlines())
+    assert lines >= told
+    parts = {line for line in lines if line.startswith("WITH_")}
+    assert parts == {line for line in told if line.startswith("WITH_")}
+
+
+def test_an_empty_value_does_not_take_the_place_of_a_default(tmp_path):
+    """Compose passes on what stands in .env without a value."""
+    done = _start(
+        tmp_path, {**_NEEDED, "FREESWITCH_CODECS": "", "FREESWITCH_CDR_URL_2": ""}, "env #"
+    )
+
+    assert "FREESWITCH_CDR_URL=" in done.stdout
+    assert "FREESWITCH_CODECS" not in done.stdout
+    assert "FREESWITCH_CDR_URL_2" not in done.stdout
+
+
+def test_a_name_with_a_digit_is_made_fit_for_xml_too(tmp_path):
+    """As all others."""
+    done = _start(tmp_path, {**_NEEDED, "FREESWITCH_CDR_URL_2": "http://b/cdr?a&b"}, "env #")
+
+    assert "FREESWITCH_CDR_URL_2=http://b/cdr?a&amp;b" in done.stdout.splitlines()
 
 
 @pytest.mark.parametrize(
@@ -218,5 +283,61 @@ def test_nobody_registers_on_the_carriers_side(switch):
 @_REAL
 @pytest.mark.parametrize("number", ["1001", "13800138000", "9196"])
 def test_a_call_from_outside_leads_nowhere(switch, number):
-    """No number is routed yet, an agent's least of all."""
+    """Where no queue is named no number is known, an agent's least of all."""
     assert _ask(switch.external_port, f"INVITE sip:{number}@{LOOPBACK}")[-1] >= 400
+
+
+@_REAL
+def test_only_the_directory_that_is_named_is_asked(switch, http):
+    """Once for a user whom nobody knows, and nothing is written into the log for it."""
+    with switch.link() as link:
+        assert link.api("user_exists id nobody other.local") == "false"
+
+    asked = [post for post in http.posts if "user=nobody" in post.body]
+    assert len(asked) == 1
+    log = (switch.directory / "log" / "freeswitch.log").read_text()
+    assert log.count("XML Fetch Function") == 1
+    assert "trying to fetch" not in log
+
+
+@_REAL
+def test_the_second_address_is_used_when_the_first_is_away(tmp_path):
+    """Of the directory and of the CDR service, with the same password; no record is spilled."""
+    away = f"http://{LOOPBACK}:{free_port()}"
+    with (
+        HttpSide() as http,
+        FreeSwitch(
+            tmp_path,
+            carrier=f"{LOOPBACK}:9",
+            directory_url=f"{away}/directory",
+            cdr_url=f"{away}/cdr",
+            FREESWITCH_DIRECTORY_URL_2=http.url("/directory"),
+            FREESWITCH_CDR_URL_2=http.url("/cdr"),
+        ) as switch,
+        switch.link() as link,
+    ):
+        assert link.api("user_exists id 1001 test.local") == "true"
+        assert link.api("originate null/1 &hangup").startswith("+OK")
+        (record,) = http.wait_for(1, "/cdr")
+        (asked,) = http.wait_for(1, "/directory")
+
+    assert record.headers["Authorization"] == asked.headers["Authorization"]
+    assert list((tmp_path / "cdr-spool").iterdir()) == []
+
+
+@_REAL
+def test_a_record_that_nobody_takes_is_in_the_spool(tmp_path):
+    """One file for each leg, in which it is as it would have been posted."""
+    away = f"http://{LOOPBACK}:{free_port()}"
+    leg = str(uuid4())
+    with (
+        FreeSwitch(
+            tmp_path, carrier=f"{LOOPBACK}:9", directory_url=away, cdr_url=f"{away}/cdr"
+        ) as switch,
+        switch.link() as link,
+    ):
+        link.api(f"originate {{origination_uuid={leg}}}null/1 &hangup")
+        spilled = tmp_path / "cdr-spool" / f"{leg}.cdr.json"
+        until(lambda: spilled.exists() and spilled.stat().st_size)
+
+    assert json.loads(spilled.read_text())["variables"]["uuid"] == leg
