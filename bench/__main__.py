@@ -1,4 +1,4 @@
-"""`python -m bench [latency] [calls] [events] [lookups]`: figures beside limits and peers."""
+"""`python -m bench [PART …]`: figures beside limits and peers."""
 
 import argparse
 import io
@@ -9,13 +9,13 @@ import sys
 
 import structlog
 
-from bench import calls, document, events, latency, lookups
+from bench import calls, document, events, latency, lookups, registers
 from bench.table import Row, render
 from bench.waiting import BenchError
 from deploy.local.daemon import LocalError
 from deploy.local.processes import ROOT
 
-_PARTS = ("latency", "calls", "events", "lookups")
+_PARTS = ("latency", "calls", "events", "lookups", "registers")
 _CORES = 2
 
 
@@ -59,7 +59,9 @@ def _run(part: str, chosen: argparse.Namespace) -> list[Row]:
         return calls.run(chosen.holds, chosen.seconds, chosen.rate)
     if part == "events":
         return events.run(chosen.rounds)
-    return lookups.run(chosen.rounds)
+    if part == "lookups":
+        return lookups.run(chosen.rounds)
+    return registers.run(chosen.rounds)
 
 
 def _prepare() -> None:

@@ -36,11 +36,14 @@ from tests import recordings
 USERS = 10_000
 GOAL_OF_CONSTANT = 0.6
 GOAL_MS = 20.0
-_DOMAIN = "test.local"
+DOMAIN = "test.local"
 _AT_ONCE = 16
 _PACED_SECONDS = 10
 _READY_SECONDS = 60
 _FIRST = 10_000_000
+
+
+CONSTANT = "<document/>" + " " * 1200  # as long as a user's
 
 
 @dataclass(slots=True)
@@ -65,13 +68,14 @@ def run(rounds: int) -> list[Row]:
     constant = Contender("constant answer", ["bench.peers.lookup", "constant"])
     uncached = Contender("without its memory", ["bench.peers.lookup", "uncached"])
     contenders = [product, constant, uncached]
-    with directory() as made, _servers(made) as environment:
+    with directory() as made, servers(made) as environment:
+        _create_users(environment)
         requests = _requests(environment)
         late = []
         for rank in range(rounds):
             turn = rank % len(contenders)
             for contender in contenders[turn:] + contenders[:turn]:
-                with _started(contender, environment, made / "contender.log"):
+                with started(contender, environment, made / "contender.log"):
                     _storm(contender.port, requests)  # as a service that has run for a while
                     rate = len(requests) / _storm(contender.port, requests)
                     contender.rates.append(rate)
@@ -84,8 +88,8 @@ def run(rounds: int) -> list[Row]:
 
 
 @contextmanager
-def _servers(made: Path) -> Iterator[dict[str, str]]:
-    """Give the environment of a directory with many users."""
+def servers(made: Path) -> Iterator[dict[str, str]]:
+    """Give the environment of a directory, with all that it needs."""
     rabbit, postgres = Rabbit(made / "rabbitmq"), Postgres(made / "postgresql")
     try:
         start_all([rabbit, postgres])
@@ -93,19 +97,20 @@ def _servers(made: Path) -> Iterator[dict[str, str]]:
         environment = {
             "VOICE_AMQP_URL": rabbit.url,
             "VOICE_DATABASE_URL": postgres.url,
-            "VOICE_DOMAIN": _DOMAIN,
+            "VOICEDOMAIN": DOMAIN,
             "VOICE_SWITCH_USER": "switch",
             "VOICE_SWITCH_PASSWORD": token_hex(16),
             "VOICE_PASSWORD_KEYS": f"bench={token_hex(32)}",
         }
-        _create_users(environment)
         yield environment
     finally:
         rabbit.remove()
         postgres.remove()
 
 
-def _create_users(environment: Mapping[str, str]) -> None:
+@contextmanager
+def users(environment: Mapping[str, str]) -> Iterator[Users]:
+    """Give what creates users."""
     given = {name.removeprefix("VOICE_").lower(): value for name, value in environment.items()}
     settings = DirectorySettings.model_validate(given)
     broker = Broker(environment["VOICE_AMQP_URL"], name="bench")
@@ -113,15 +118,24 @@ def _create_users(environment: Mapping[str, str]) -> None:
     if not broker.wait_connected(_READY_SECONDS):
         raise BenchError("RabbitMQ is not there")
     engine = open_engine(environment["VOICE_DATABASE_URL"])
-    users = Users(engine, _DOMAIN, Vault(settings.keys), broker.publish)
-    extensions = (NewUser(extension=f"{_FIRST + number}") for number in range(USERS))
-    users.create_many(Ordered(uuid4(), CreateUsers(users=tuple(extensions))))
+    yield Users(engine, DOMAIN, Vault(settings.keys), broker.publish)
     engine.dispose()
     broker.stop()
 
 
+def _create_users(environment: Mapping[str, str]) -> None:
+    extensions = (NewUser(extension=f"{_FIRST + number}") for number in range(USERS))
+    with users(environment) as handlers:
+        handlers.create_many(Ordered(uuid4(), CreateUsers(users=tuple(extensions))))
+
+
 def _requests(environment: Mapping[str, str]) -> list[bytes]:
-    """Return a registration of each user, as a real switch posted one."""
+    """Return the lookup of each user's registration."""
+    return [request(environment, f"{_FIRST + rank}") for rank in range(USERS)]
+
+
+def request(environment: Mapping[str, str], user: str) -> bytes:
+    """Return the lookup of a registration, as a real switch posted one."""
     (recorded, *_) = recordings.posts("s14", "directory")
     form = dict(parse_qsl(recorded["body"]))
     credentials = f"{environment['VOICE_SWITCH_USER']}:{environment['VOICE_SWITCH_PASSWORD']}"
@@ -130,18 +144,17 @@ def _requests(environment: Mapping[str, str]) -> list[bytes]:
         f"Authorization: Basic {base64.b64encode(credentials.encode()).decode()}\r\n"
         "Accept: */*\r\nContent-Type: application/x-www-form-urlencoded\r\n"
     )
-    requests = []
-    for rank in range(USERS):
-        user = f"{_FIRST + rank}"
-        said = {name: user for name, value in form.items() if value == "1001"}
-        body = urlencode(form | said)
-        requests.append(f"{head}Content-Length: {len(body)}\r\n\r\n{body}".encode())
-    return requests
+    said = {name: user for name, value in form.items() if value == "1001"}
+    body = urlencode(form | said)
+    return f"{head}Content-Length: {len(body)}\r\n\r\n{body}".encode()
 
 
 @contextmanager
-def _started(contender: Contender, environment: Mapping[str, str], log: Path) -> Iterator[None]:
-    ours = {"VOICE_DIRECTORY_BIND": contender.bind, "BENCH_DOCUMENT": "<document/>" + " " * 1200}
+def started(
+    contender: Contender, environment: Mapping[str, str], log: Path, *, constant: str = CONSTANT
+) -> Iterator[None]:
+    """Have a contender serve; `constant` is what the one of this name answers."""
+    ours = {"VOICE_DIRECTORY_BIND": contender.bind, "BENCH_DOCUMENT": constant}
     bind = [contender.bind] if len(contender.command) > 1 else []
     with log.open("wb") as output:
         process = subprocess.Popen(
@@ -166,12 +179,12 @@ def _started(contender: Contender, environment: Mapping[str, str], log: Path) ->
 
 def _is_ready(port: int) -> bool:
     try:
-        return b" 200 " in _ask(port, b"GET /readyz HTTP/1.1\r\nHost: directory\r\n\r\n")[:20]
+        return b" 200 " in ask(port, b"GET /readyz HTTP/1.1\r\nHost: directory\r\n\r\n")[:20]
     except OSError:
         return False
 
 
-def _ask(port: int, request: bytes) -> bytes:
+def ask(port: int, request: bytes) -> bytes:
     """Return the answer, on a connection of its own as mod_xml_curl makes one for each lookup."""
     with socket.create_connection((LOOPBACK, port), timeout=10) as link:
         link.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -190,7 +203,7 @@ def _ask(port: int, request: bytes) -> bytes:
 
 
 def _lookup(port: int, request: bytes) -> None:
-    answer = _ask(port, request)
+    answer = ask(port, request)
     if b" 200 " not in answer[:20] or b"<document" not in answer:
         raise BenchError(f"a lookup was answered {answer[:300]!r}")
 

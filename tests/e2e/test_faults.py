@@ -7,9 +7,13 @@ from uuid import uuid4
 
 import pytest
 
+from tests.e2e.calls import Scenario
 from tests.e2e.test_click_to_call import check
 from tests.shared.broker.amqp import wait_for
 from tests.waiting import until
+
+# A customer who does not hang up; the call is ended by command.
+STAYED_ON = Scenario("1001", "13800138000", "answered")
 
 
 def works(crm, scenario):
@@ -56,6 +60,34 @@ def test_a_call_accepted_without_a_switch_is_dialled_when_it_is_back(the_switch,
     assert status == 202
     call_id = accepted["call_id"]
     check(crm.life_of(call_id, seconds=60), scenario, call_id)
+
+
+@pytest.mark.usefixtures("real_phones")
+def test_a_call_outlives_its_switch(crm, the_switch):
+    """Killed with a call up and started again, a real switch takes it up: one life, one end.
+
+    The simulated one forgets its calls.
+    """
+    status, answer = crm.click(STAYED_ON.extension, STAYED_ON.number)
+    assert status == 200
+    call_id = answer["data"].removeprefix("+OK Job-UUID: ").strip()
+    until(lambda: "call.established" in [event["type"] for event in crm.heard(call_id)])
+    until(lambda: the_switch.calls_written_down() == 2)
+    the_switch.crash()
+    the_switch.start()
+    with the_switch.link() as link:
+        until(lambda: link.api("show calls count").split()[0] == "1")
+        assert link.api(f"uuid_kill {call_id}") == "+OK\n"
+
+    told = crm.life_of(call_id, seconds=60)
+    check(told, STAYED_ON, call_id)
+    assert len(crm.cdrs_of(call_id, 2)) == 2
+    until(partial(_has_ended, crm, call_id))
+    assert crm.http("GET", f"/v1/calls/{call_id}")[1]["outcome"] == "answered"
+
+
+def _has_ended(crm, call_id):
+    return crm.http("GET", f"/v1/calls/{call_id}")[1]["state"] == "ended"
 
 
 def test_rabbitmq_restarted_under_calls_loses_none(stack, crm, scenarios):

@@ -1,11 +1,15 @@
 """A FreeSWITCH of the tests' own, started by `freeswitch/start`."""
 
 import os
+import sqlite3
 import subprocess
+from contextlib import closing
 from pathlib import Path
 from secrets import token_hex
 from types import TracebackType
 from typing import Self
+
+import psycopg2
 
 from deploy.local.ports import LOOPBACK, free_port
 from deploy.local.processes import ROOT
@@ -107,6 +111,20 @@ class FreeSwitch:
         assert self._process
         self._process.kill()
         self._process.wait()
+
+    def calls_written_down(self) -> int:
+        """Return how many legs it has noted in its core database, to be taken up after a crash."""
+        address = self.environment.get("FREESWITCH_DATABASE")
+        path = self.directory / "db" / "core.db"
+        with closing(
+            psycopg2.connect(address)
+            if address
+            else sqlite3.connect(f"file:{path}?mode=ro", uri=True)
+        ) as connection:
+            cursor = connection.cursor()
+            cursor.execute("select count(*) from recovery")
+            ((count,),) = cursor.fetchall()
+        return int(count)
 
     def _runs(self) -> bool:
         assert self._process

@@ -1,12 +1,9 @@
 """Calls outlive the switch's process, with the shipped configuration (`track-calls`)."""
 
 import os
-import sqlite3
-from contextlib import closing
 from functools import partial
 from uuid import uuid4
 
-import psycopg2
 import pytest
 
 from tests.simulator.http_side import HttpSide
@@ -19,19 +16,6 @@ pytestmark = pytest.mark.skipif(
     reason="needs a real switch: VOICE_FREESWITCH_BIN names none",
 )
 _CUSTOMER = "13800138000"
-
-
-def _written_down(switch):
-    """Return how many legs the switch has noted in its core database."""
-    address = switch.environment.get("FREESWITCH_DATABASE")
-    path = switch.directory / "db" / "core.db"
-    with closing(
-        psycopg2.connect(address) if address else sqlite3.connect(f"file:{path}?mode=ro", uri=True)
-    ) as connection:
-        cursor = connection.cursor()
-        cursor.execute("select count(*) from recovery")
-        ((count,),) = cursor.fetchall()
-    return count
 
 
 def _invites(phones, number):
@@ -79,7 +63,7 @@ def test_an_answered_call_survives_a_crash(tmp_path, settings):
                         f" &bridge({{origination_uuid={b_leg}}}sofia/gateway/carrier/{_CUSTOMER})"
                     )
                     link.wait_for_event("CHANNEL_BRIDGE")
-                until(lambda: _written_down(switch) == 2)
+                until(lambda: switch.calls_written_down() == 2)
                 switch.crash()
                 switch.start()
                 with switch.link() as link:
