@@ -79,6 +79,7 @@ class Phones:
         assert self._process
         self._process.kill()
         self._process.wait()
+        self._process = None
 
     def register(
         self, extension: str, password: str, domain: str, registrar: str, *, seconds: int = 3600
