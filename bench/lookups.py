@@ -97,7 +97,7 @@ def servers(made: Path) -> Iterator[dict[str, str]]:
         environment = {
             "VOICE_AMQP_URL": rabbit.url,
             "VOICE_DATABASE_URL": postgres.url,
-            "VOICEDOMAIN": DOMAIN,
+            "VOICE_DOMAIN": DOMAIN,
             "VOICE_SWITCH_USER": "switch",
             "VOICE_SWITCH_PASSWORD": token_hex(16),
             "VOICE_PASSWORD_KEYS": f"bench={token_hex(32)}",
