@@ -11,6 +11,7 @@ from pika import URLParameters
 from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from shared.messages.users import SipDomain
 from shared.switch.address import SwitchAddress, parse_switches
 
 
@@ -60,7 +61,7 @@ class SwitchesSettings(Settings):
 class DomainSettings(Settings):
     """The SIP domain that users belong to."""
 
-    domain: str = Field(pattern=r"^[A-Za-z0-9_.-]+$")
+    domain: SipDomain
 
 
 class SwitchAccessSettings(Settings):

@@ -32,15 +32,20 @@ def upgrade() -> None:
         "users", sa.Column("enabled", sa.Boolean, nullable=False, server_default=sa.true())
     )
     op.add_column("users", sa.Column("variables", JSONB, nullable=False, server_default="{}"))
-    op.add_column("users", sa.Column("changed_by", sa.Uuid))
     op.add_column("users", sa.Column("changed_at", _TIME))
-    op.execute("UPDATE users SET changed_by = created_by, changed_at = created_at")
-    for name in ("changed_by", "changed_at"):
-        op.alter_column("users", name, nullable=False)
+    op.execute("UPDATE users SET changed_at = created_at")
+    op.alter_column("users", "changed_at", nullable=False)
     for name in ("enabled", "variables"):
         op.alter_column("users", name, server_default=None)
     op.drop_column("users", "a1_hash")
     op.create_index("users_by_group", "users", ["domain", "group"])
+    op.create_table(
+        "user_commands",
+        sa.Column("id", sa.Uuid, primary_key=True),
+        sa.Column("answer", sa.Text),
+        sa.Column("at", _TIME, nullable=False),
+    )
+    op.create_index("user_commands_by_age", "user_commands", ["at"])
     op.create_table(
         "registrations",
         sa.Column("domain", sa.String(253), primary_key=True),
@@ -54,7 +59,8 @@ def upgrade() -> None:
 def downgrade() -> None:
     """Go back; no user can register until it is made anew."""
     op.drop_table("registrations")
+    op.drop_table("user_commands")
     op.drop_index("users_by_group", "users")
     op.add_column("users", sa.Column("a1_hash", sa.String(32), nullable=False, server_default=""))
-    for name in (*_TEXTS, "enabled", "variables", "changed_by", "changed_at"):
+    for name in (*_TEXTS, "enabled", "variables", "changed_at"):
         op.drop_column("users", name)

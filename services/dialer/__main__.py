@@ -20,6 +20,9 @@ def main() -> None:
     process.block_signals()
     engine = open_engine(settings.database_url.get_secret_value(), connections=16, autocommit=True)
     links = [SwitchLink(switch) for switch in settings.switches]
+    # A switch that is slow to answer a question holds up no call.
+    questions = [SwitchLink(switch) for switch in settings.switches]
+    flusher = Flusher(questions)
     dialer = Dialer(
         engine,
         links,
@@ -30,14 +33,15 @@ def main() -> None:
             agent_ring_seconds=settings.agent_ring_seconds,
             customer_ring_seconds=settings.customer_ring_seconds,
         ),
-        Flusher(links),
+        flusher,
     )
     broker = Broker(
         settings.amqp_url.get_secret_value(), name="dialer", journal_days=settings.events_keep_days
     )
     consumer = CommandConsumer(broker, Owner.DIALER, dialer.handlers)
-    for link in links:
+    for link in (*links, *questions):
         link.start()
+    flusher.start()
     broker.start()
     checks = {
         "broker": lambda: broker.connected,
@@ -47,7 +51,11 @@ def main() -> None:
     stops = [health.serve(settings.dialer_bind, checks)] if settings.dialer_bind else []
     process.wait_for_stop()
     process.stop_all(
-        consumer.stop, dialer.stop, broker.stop, *(link.stop for link in links), *stops
+        consumer.stop,
+        dialer.stop,
+        broker.stop,
+        *(link.stop for link in (*links, *questions)),
+        *stops,
     )
     process.leave_nobody_waiting()
 

@@ -1,19 +1,18 @@
 """Makes switches forget users who changed."""
 
 import threading
-from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any, Protocol
 
 import structlog
 
-from shared.dependency import DependencyAway
 from shared.messages.commands import FlushUser, Ordered
 from shared.switch.handshake import SwitchAway
 from shared.switch.link import SwitchSilent
 
 _SECONDS = 3.0
+_RETRY_SECONDS = 1.0
 
 log = structlog.get_logger(__name__)
 
@@ -32,61 +31,100 @@ class Link(Protocol):
     def ask(self, command: str, arguments: str, *, timeout: float) -> str:
         """Have a command carried out; return what it says."""
 
-    def when_up(self, do: Callable[[], object]) -> None:
-        """Have something done each time that the link stands."""
+
+class _Switch:
+    """One switch, and the last that is to be told to it of each user."""
+
+    def __init__(self, link: Link) -> None:
+        self.link = link
+        self.wanted = threading.Event()
+        self._lock = threading.Lock()
+        self._untold: dict[tuple[str, str], FlushUser] = {}
+
+    def add(self, command: FlushUser) -> None:
+        """Have something told."""
+        with self._lock:
+            self._untold[command.domain, command.extension] = command
+        self.wanted.set()
+
+    def tell(self) -> bool:
+        """Tell what is to be told; return whether there is nothing left."""
+        with self._lock:
+            untold = dict(self._untold)
+        if not untold:
+            return True
+        if not self.link.up:
+            return False
+        for key, command in untold.items():
+            try:
+                _flush(self.link, command)
+            except (SwitchAway, SwitchSilent) as error:
+                log.warning("user not flushed yet", switch=self.link.name, error=str(error))
+                return False
+            with self._lock:
+                # Unless something newer is to be told of the user meanwhile.
+                if self._untold.get(key) is command:
+                    del self._untold[key]
+        return True
 
 
 class Flusher:
-    """Tells every switch, those that are away as soon as they are back.
+    """Tells every switch, and those that are away as soon as they are back.
 
-    What is to be told to a switch that is away is in memory: if this process ends before the switch
-    is back, phones of a deleted user stay where they are until their registration ends, and are
-    refused then.
+    On links of its own: a switch that is slow to answer holds up no call. What is not told yet is
+    in memory: if this process ends before a switch is back, phones of a deleted user stay where
+    they are until their registration ends, and are refused then.
     """
 
     def __init__(self, links: Sequence[Link]) -> None:
-        self._links = links
-        self._lock = threading.Lock()
-        self._missed: dict[str, set[FlushUser]] = {link.name: set() for link in links}
-        self._pool = ThreadPoolExecutor(1, thread_name_prefix="flush")
-        for link in links:
-            link.when_up(partial(self._pool.submit, self._catch_up, link))
+        self._stopping = threading.Event()
+        self._switches = [_Switch(link) for link in links]
+        self._threads = [
+            threading.Thread(target=partial(self._run, switch), name="flush", daemon=True)
+            for switch in self._switches
+        ]
+
+    def start(self) -> None:
+        """Begin to tell; return at once."""
+        for thread in self._threads:
+            thread.start()
 
     def stop(self) -> None:
-        """Begin nothing new."""
-        self._pool.shutdown(wait=False, cancel_futures=True)
+        """End when what is being told is told."""
+        self._stopping.set()
+        for switch in self._switches:
+            switch.wanted.set()
 
     def flush(self, ordered: Ordered) -> Mapping[str, Any]:
-        """Have every switch forget a user; return which ones did."""
+        """Have every switch forget a user; return which ones are told at once."""
         command = ordered.command
         assert isinstance(command, FlushUser)  # noqa: S101  (the table says so)
-        if not any(link.up for link in self._links):
-            raise DependencyAway("no switch can be reached")
-        return {"switches": [link.name for link in self._links if self._tell(link, command)]}
+        for switch in self._switches:
+            switch.add(command)
+        return {"switches": [switch.link.name for switch in self._switches if switch.link.up]}
 
-    def _tell(self, link: Link, command: FlushUser) -> bool:
-        user = f"{command.extension}@{command.domain}"
-        try:
-            link.ask(
-                "xml_flush_cache", f"id {command.extension} {command.domain}", timeout=_SECONDS
-            )
-            if command.unregister:
-                # `sofia/<profile>/sip:...`, by comma, or `error/user_not_registered`.
-                contacts = link.ask("sofia_contact", f"*/{user}", timeout=_SECONDS).split(",")
-                profiles = {contact.split("/")[1] for contact in contacts if "/sip" in contact}
-                for profile in sorted(profiles):
-                    arguments = f"profile {profile} flush_inbound_reg {user}"
-                    link.ask("sofia", arguments, timeout=_SECONDS)
-        except (SwitchAway, SwitchSilent) as error:
-            log.warning("told when the switch is back", switch=link.name, error=str(error))
-            with self._lock:
-                self._missed[link.name].add(command)
-            return False
-        log.info("user flushed", switch=link.name, user=user, unregister=command.unregister)
-        return True
+    def _run(self, switch: _Switch) -> None:
+        while not self._stopping.is_set():
+            switch.wanted.clear()
+            try:
+                is_done = switch.tell()
+            except Exception:
+                log.exception("flush failed", switch=switch.link.name)
+                is_done = False
+            if is_done:
+                switch.wanted.wait()
+            else:
+                self._stopping.wait(_RETRY_SECONDS)
 
-    def _catch_up(self, link: Link) -> None:
-        with self._lock:
-            missed, self._missed[link.name] = self._missed[link.name], set()
-        for command in missed:
-            self._tell(link, command)
+
+def _flush(link: Link, command: FlushUser) -> None:
+    user = f"{command.extension}@{command.domain}"
+    link.ask("xml_flush_cache", f"id {command.extension} {command.domain}", timeout=_SECONDS)
+    if command.unregister:
+        # `sofia/<profile>/sip:...`, by comma, or `error/user_not_registered`.
+        contacts = link.ask("sofia_contact", f"*/{user}", timeout=_SECONDS).split(",")
+        profiles = {contact.split("/")[1] for contact in contacts if "/sip" in contact}
+        for profile in sorted(profiles):
+            arguments = f"profile {profile} flush_inbound_reg {user}"
+            link.ask("sofia", arguments, timeout=_SECONDS)
+    log.info("user flushed", switch=link.name, user=user, unregister=command.unregister)

@@ -19,7 +19,7 @@ from services.directory.handlers import Users
 from services.directory.news import News
 from services.directory.settings import DirectorySettings
 from services.directory.users import KnownUser
-from services.directory.vault import CannotOpen, Vault
+from services.directory.vault import Vault
 from services.directory.warming import Warming
 from shared import basic_auth, health, logs, process
 from shared.broker.batches import BatchConsumer
@@ -33,6 +33,8 @@ from shared.web import WebServer
 
 P = ParamSpec("P")
 T = TypeVar("T")
+
+_HOUR = 3600
 
 log = structlog.get_logger(__name__)
 
@@ -67,7 +69,7 @@ def build(settings: DirectorySettings) -> tuple[Flask, Callable[[], None]]:
     heard.start()
     warming.start()
     stopping = threading.Event()
-    threading.Thread(target=_seal_anew, args=(stopping, users), name="seal", daemon=True).start()
+    threading.Thread(target=_keep_house, args=(stopping, users), name="house", daemon=True).start()
     app = create_app(
         directory=Directory(
             domain=settings.domain.lower(),
@@ -101,23 +103,27 @@ def _asking(ask: Callable[..., T], engine: Engine) -> Callable[..., T]:
     return Impatient(reach)
 
 
-def _all_users(engine: Engine) -> Sequence[KnownUser]:
+def _all_users(engine: Engine) -> Sequence[KnownUser] | None:
     with reaching():
         return store.all_known(engine, most=MOST_USERS)
 
 
-def _seal_anew(stopping: threading.Event, users: Users) -> None:
-    """Have old keys out of use, once the database is there."""
+def _keep_house(stopping: threading.Event, users: Users) -> None:
+    """Have old keys out of use once the database is there, and old commands forgotten."""
     trying = tenacity.Retrying(
         retry=tenacity.retry_if_exception_type(DependencyAway),
         wait=tenacity.wait_exponential_jitter(multiplier=0.2, max=5, jitter=0.2),
         sleep=tenacity.sleep_using_event(stopping),
         stop=tenacity.stop_when_event_set(stopping),
+        retry_error_callback=lambda _: None,
     )
-    try:
-        trying(users.seal_anew)
-    except (tenacity.RetryError, CannotOpen) as error:
-        log.warning("passwords not sealed anew", error=str(error))
+    trying(users.seal_anew)
+    while not stopping.is_set():
+        try:
+            trying(users.forget_commands)
+        except Exception:
+            log.exception("old commands not forgotten")
+        stopping.wait(_HOUR)
 
 
 if __name__ == "__main__":

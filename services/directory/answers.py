@@ -10,6 +10,7 @@ from services.directory.documents import Documents, UnsafeValue
 from services.directory.lookup import DomainLookup, GroupLookup, UserLookup, read
 from services.directory.users import KnownUser, a1_hash, owner
 from services.directory.vault import CannotOpen, Vault
+from shared.dependency import DependencyAway
 
 log = structlog.get_logger(__name__)
 
@@ -29,7 +30,7 @@ class Directory:
     def answer(self, form: Mapping[str, str]) -> bytes:
         """Return the document for any request. "Not found" is one: only a fault is an error.
 
-        Raise `DependencyAway` where the database is needed and cannot be asked.
+        Raise `DependencyAway` where the database, or a key, is needed and not there.
         """
         lookup = read(form)
         try:
@@ -42,9 +43,12 @@ class Directory:
                     found = self._domain(lookup)
                 case None:
                     found = None
-        except (UnsafeValue, CannotOpen) as error:
+        except UnsafeValue as error:
             log.error("not told to the switch", lookup=lookup, error=str(error))  # noqa: TRY400
             found = None
+        except CannotOpen as error:
+            # Another directory may have the key.
+            raise DependencyAway(str(error)) from error
         return self.documents.not_found() if found is None else found
 
     def _user(self, lookup: UserLookup) -> bytes | None:
@@ -57,7 +61,9 @@ class Directory:
         document = entry.documents.get(key)
         if document is None:
             document = self._render(lookup, entry.user)
-            entry.keep(key, document)
+            # Any other realm is a stranger's invention, and would push out the right ones.
+            if lookup.realm in self._names(entry.user):
+                entry.keep(key, document)
         return document
 
     def _render(self, lookup: UserLookup, user: KnownUser) -> bytes:
@@ -78,6 +84,9 @@ class Directory:
         domain = self._canonical(lookup.domain)
         is_ours = domain == self.domain or self.has_users(domain)
         return self.documents.domain(lookup.domain) if is_ours else None
+
+    def _names(self, user: KnownUser) -> Collection[str]:
+        return {user.domain, *self.aliases} if user.domain == self.domain else {user.domain}
 
     def _canonical(self, domain: str) -> str:
         return self.domain if domain in self.aliases else domain

@@ -53,4 +53,4 @@ def _form(body: bytes) -> dict[str, str]:
 
 def _away(error: Exception) -> Response:
     log.warning("lookup not answered", error=str(error))
-    return Response("the database is away; try again\n", 503, {"Retry-After": "1"})
+    return Response("not to be answered now; try again\n", 503, {"Retry-After": "1"})

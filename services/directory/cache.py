@@ -77,15 +77,16 @@ class UserCache:
                 self._put(key, entry)
         return entry
 
-    def warm(self, read: Callable[[], Iterable[KnownUser]]) -> int:
-        """Read all users, as far as there is room; return how many are known now.
+    def warm(self, read: Callable[[], Iterable[KnownUser] | None]) -> int:
+        """Read all users, if there is room for all; return how many are known now.
 
         Who is known already keeps the answers that were made, where nothing changed.
         """
         changes, read_at = self._changes, self._clock()
-        users = {(user.domain, user.extension): user for user in read()}
+        found = read()
+        users = {(user.domain, user.extension): user for user in found or ()}
         with self._lock:
-            if changes == self._changes and len(users) <= self._size:
+            if found is not None and changes == self._changes and len(users) <= self._size:
                 self._entries = {
                     key: self._anew(self._entries.get(key), user, read_at)
                     for key, user in users.items()

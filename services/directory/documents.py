@@ -87,7 +87,7 @@ def _user(users: ET.Element, extension: str) -> ET.Element:
 def _list(parent: ET.Element, name: str, item: str, values: Mapping[str, str]) -> None:
     holder = ET.SubElement(parent, name)
     for key, value in values.items():
-        ET.SubElement(holder, item, name=_safe(key), value=_safe(value))
+        ET.SubElement(holder, item, name=_safe(key), value=_safe(value, of=key))
 
 
 def _render(document: ET.Element) -> bytes:
@@ -95,8 +95,9 @@ def _render(document: ET.Element) -> bytes:
     return bytes(ET.tostring(document, encoding="us-ascii", xml_declaration=False))
 
 
-def _safe(value: str) -> str:
+def _safe(value: str, of: str = "a name") -> str:
     try:
         return plain(value)
-    except ValueError as error:
-        raise UnsafeValue(f"{value[:40]!r} must not reach a switch: it {error}") from None
+    except ValueError:
+        # Without the value: it may be a password.
+        raise UnsafeValue(f"what {of} holds must not reach a switch") from None

@@ -3,19 +3,19 @@
 import secrets
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
-from dataclasses import dataclass
-from datetime import UTC, datetime
-from typing import Any
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any, Self
 from uuid import UUID, uuid5
 
 import orjson
 import structlog
-from sqlalchemy import Engine
+from sqlalchemy import Connection, Engine
 
 from services.directory import store
 from services.directory.store import Registration
 from services.directory.users import owner
-from services.directory.vault import Vault
+from services.directory.vault import CannotOpen, Vault
 from shared.broker import topology
 from shared.broker.message import Delivery, Message
 from shared.database.engine import reaching
@@ -35,6 +35,7 @@ from shared.messages.users import NewUser, UserFields
 _RANDOM_BYTES = 15  # 20 characters, 120 bits
 _CONFIRM_SECONDS = 20.0
 _MOST_NAMED = 8
+_REMEMBERED = timedelta(days=7)
 _SOURCE = "/service/directory"
 _SECRETS = {"password", "voicemail_password"}
 
@@ -47,8 +48,8 @@ Key = tuple[str, str]
 class Users:
     """Everything that carrying out a command takes.
 
-    What was done is told after it was committed and before the command is acked: who dies in
-    between is given the command again, finds its work done, and tells it under the same ids.
+    What was done is kept with it, told after it was committed and before the command is acked. A
+    command that comes again finds its work done, tells it under the same ids, is answered alike.
     """
 
     engine: Engine
@@ -70,49 +71,54 @@ class Users:
         """Create a user; a password that we make is in the answer, and nowhere else."""
         command = ordered.command
         assert isinstance(command, CreateUser)  # noqa: S101  (the table says so)
-        (created,) = self._create([command], ordered.id)
-        return created
+
+        def create(connection: Connection) -> _Done:
+            keys, (answer,) = self._create(connection, [command], ordered.id)
+            return _Done(answer, "created", keys)
+
+        return self._carry_out(ordered.id, create)
 
     def create_many(self, ordered: Ordered) -> Mapping[str, Any]:
         """Create all users of a list or none."""
         command = ordered.command
         assert isinstance(command, CreateUsers)  # noqa: S101  (the table says so)
-        return {"users": self._create(command.users, ordered.id)}
+        users = command.users
+
+        def create(connection: Connection) -> _Done:
+            keys, answers = self._create(connection, users, ordered.id)
+            return _Done({"users": answers}, "created", keys)
+
+        return self._carry_out(ordered.id, create)
 
     def update(self, ordered: Ordered) -> Mapping[str, Any]:
         """Change what is said of a user."""
         command = ordered.command
         assert isinstance(command, UpdateUser)  # noqa: S101  (the table says so)
         key = self._key(command)
-        with reaching(), self.engine.begin() as connection:
+
+        def update(connection: Connection) -> _Done:
             row = store.lock(connection, *key)
             if row is None:
                 raise _no_user(key)
-            sealed, enabled = row.password, row.enabled
-            if row.changed_by != ordered.id:
-                values = self._changes(command, key)
-                sealed, enabled = values.get("password", sealed), values.get("enabled", enabled)
-                stamp = {"changed_by": ordered.id, "changed_at": datetime.now(UTC)}
-                store.change(connection, *key, values | stamp)
-        self._tell([key], "updated", ordered.id)
-        self._flush(key, ordered.id, unregister=not enabled)
-        shown = command.new_password and sealed is not None
-        made = {"password": self.vault.open(sealed, owner(*key))} if shown else {}
-        return {"extension": key[1], "domain": key[0], **made}
+            values, made = self._changes(command, key)
+            store.change(connection, *key, values | {"changed_at": datetime.now(UTC)})
+            unregister = not values.get("enabled", row.enabled)
+            return _Done(_named(key) | made, "updated", [key], unregister=unregister)
+
+        return self._carry_out(ordered.id, update)
 
     def delete(self, ordered: Ordered) -> Mapping[str, Any]:
         """Delete a user."""
         command = ordered.command
         assert isinstance(command, DeleteUser)  # noqa: S101  (the table says so)
         key = self._key(command)
-        with reaching(), self.engine.begin() as connection:
-            removed = store.remove(connection, *key)
-        # Also where there was none: the first try may have ended between these two steps.
-        self._tell([key], "deleted", ordered.id)
-        self._flush(key, ordered.id, unregister=True)
-        if not removed:
-            raise _no_user(key)
-        return {"extension": key[1], "domain": key[0]}
+
+        def delete(connection: Connection) -> _Done:
+            if not store.remove(connection, *key):
+                raise _no_user(key)
+            return _Done(_named(key), "deleted", [key], unregister=True)
+
+        return self._carry_out(ordered.id, delete)
 
     def hear(self, deliveries: Sequence[Delivery]) -> None:
         """Keep what events tell of registrations."""
@@ -123,59 +129,88 @@ class Users:
     def seal_anew(self) -> None:
         """Have everything sealed with the current key, so that older ones may go."""
 
-        def reseal(row: Any) -> dict[str, str]:
+        def reseal(row: Any) -> dict[str, str] | None:
             whose = owner(row.domain, row.extension)
-            return {
-                name: self.vault.seal(self.vault.open(sealed, whose), whose)
-                for name in _SECRETS
-                if (sealed := getattr(row, name)) is not None
-            }
+            try:
+                return {
+                    name: self.vault.seal(self.vault.open(sealed, whose), whose)
+                    for name in _SECRETS
+                    if (sealed := getattr(row, name)) is not None
+                }
+            except CannotOpen as error:
+                log.error("password not sealed anew", user=whose, error=str(error))  # noqa: TRY400
+                return None
 
         with reaching():
             done = store.seal_anew(self.engine, self.vault, reseal)
         if done:
             log.info("passwords sealed with the current key", users=done)
 
+    def forget_commands(self) -> None:
+        """Forget commands that nobody repeats any more."""
+        with reaching():
+            store.forget_commands(self.engine, before=datetime.now(UTC) - _REMEMBERED)
+
     # -- the parts ---------------------------------------------------------------------------
 
-    def _create(self, users: Sequence[NewUser], by: UUID) -> list[dict[str, Any]]:
+    def _carry_out(self, by: UUID, work: Callable[[Connection], "_Done"]) -> dict[str, Any]:
+        """Do the work once; answer, tell and flush alike however often the command comes."""
+        with reaching(), self.engine.begin() as connection:
+            before = store.begin(connection, by)
+            if before is None:
+                done = work(connection)
+                store.finish(connection, by, self.vault.seal(done.encode(), str(by)))
+            else:
+                done = self._before(before.answer, by)
+        told = self._told(done, by)
+        for one in told:
+            one.result(_CONFIRM_SECONDS)
+        return done.answer
+
+    def _before(self, kept: str, by: UUID) -> "_Done":
+        try:
+            return _Done.decode(self.vault.open(kept, str(by)))
+        except CannotOpen:
+            text = "this command was carried out before; the key of its answer is gone"
+            raise Refused("no_answer", text) from None
+
+    def _create(
+        self, connection: Connection, users: Sequence[NewUser], by: UUID
+    ) -> tuple[list[Key], list[dict[str, Any]]]:
         keys = [self._key(user) for user in users]
         _refuse_doubles(keys)
         now = datetime.now(UTC)
-        stamp = {"created_by": by, "created_at": now, "changed_by": by, "changed_at": now}
-        rows = [self._row(user, key) | stamp for user, key in zip(users, keys, strict=True)]
+        stamp = {"created_by": by, "created_at": now, "changed_at": now}
+        rows, answers = [], []
+        for user, key in zip(users, keys, strict=True):
+            made = {} if user.password else {"password": secrets.token_urlsafe(_RANDOM_BYTES)}
+            rows.append(self._row(user, key, user.password or made["password"]) | stamp)
+            answers.append(_named(key) | made)
         try:
-            with reaching(), self.engine.begin() as connection:
-                kept = store.create(connection, rows, by)
+            store.create(connection, rows)
         except store.Exists as error:
             raise _exist(keys, error.keys) from None
-        self._tell(keys, "created", by)
-        created = []
-        for user, key, sealed in zip(users, keys, kept, strict=True):
-            shown = {}
-            if user.password is None and sealed is not None:
-                shown["password"] = self.vault.open(sealed, owner(*key))
-            created.append({"extension": key[1], "domain": key[0], **shown})
-        return created
+        return keys, answers
 
-    def _row(self, user: NewUser, key: Key) -> dict[str, Any]:
+    def _row(self, user: NewUser, key: Key, password: str) -> dict[str, Any]:
         fields = user.model_dump(mode="json", include=set(UserFields.model_fields))
-        password = user.password or secrets.token_urlsafe(_RANDOM_BYTES)
         sealed = {
             "password": self.vault.seal(password, owner(*key)),
             "voicemail_password": self._sealed(user.voicemail_password, key),
         }
         return {"domain": key[0], "extension": key[1], **fields, **sealed}
 
-    def _changes(self, command: UpdateUser, key: Key) -> dict[str, Any]:
+    def _changes(self, command: UpdateUser, key: Key) -> tuple[dict[str, Any], dict[str, str]]:
+        """Return what to write, and the password where we made one."""
         names = command.model_fields_set & set(UserFields.model_fields)
         values = command.model_dump(mode="json", include=names)
         if "voicemail_password" in values:
             values["voicemail_password"] = self._sealed(command.voicemail_password, key)
-        if command.new_password or command.password is not None:
-            password = command.password or secrets.token_urlsafe(_RANDOM_BYTES)
+        made = {"password": secrets.token_urlsafe(_RANDOM_BYTES)} if command.new_password else {}
+        password = made.get("password", command.password)
+        if password is not None:
             values["password"] = self.vault.seal(password, owner(*key))
-        return values
+        return values, made
 
     def _sealed(self, secret: str | None, key: Key) -> str | None:
         return None if secret is None else self.vault.seal(secret, owner(*key))
@@ -183,46 +218,65 @@ class Users:
     def _key(self, user: NewUser | UpdateUser | DeleteUser) -> Key:
         return ((user.domain or self.domain).lower(), user.extension)
 
-    def _tell(self, keys: Sequence[Key], change: str, by: UUID) -> None:
+    def _told(self, done: "_Done", by: UUID) -> list["Future[None]"]:
+        """Publish what was done, and have switches forget who changed."""
         at = int(datetime.now(UTC).timestamp() * 1_000_000)
-        events = (
-            Event(
-                type="user.changed",
-                source=_SOURCE,
-                subject=owner(*key),
-                at=at,
-                fact=f"{change}/{by}",
-                data={"extension": key[1], "domain": key[0], "change": change},
-            )
-            for key in keys
-        )
-        confirmed = [
-            self.publish(
-                Message(
-                    exchange=topology.EVENTS,
-                    routing_key=event.type,
-                    body=event.encode(),
-                    type=event.type,
-                    message_id=str(event.id),
-                    content_type=CONTENT_TYPE,
-                )
-            )
-            for event in events
-        ]
-        for one in confirmed:
-            one.result(_CONFIRM_SECONDS)
+        told = [self.publish(_changed(key, done.change, by=by, at=at)) for key in done.keys]
+        if done.change != "created":
+            told += [self.publish(_flush(key, by, unregister=done.unregister)) for key in done.keys]
+        return told
 
-    def _flush(self, key: Key, by: UUID, *, unregister: bool) -> None:
-        command = FlushUser(extension=key[1], domain=key[0], unregister=unregister)
-        self.publish(
-            Message(
-                exchange=topology.COMMANDS,
-                routing_key=command.NAME,
-                body=command.encode(),
-                type=command.NAME,
-                message_id=str(uuid5(by, command.NAME)),
-            )
-        ).result(_CONFIRM_SECONDS)
+
+@dataclass(frozen=True, slots=True)
+class _Done:
+    """What a command did: its answer, and what follows from it."""
+
+    answer: dict[str, Any]
+    change: str
+    keys: Sequence[Key]
+    unregister: bool = False
+
+    def encode(self) -> str:
+        return orjson.dumps(asdict(self)).decode()
+
+    @classmethod
+    def decode(cls, text: str) -> Self:
+        kept = orjson.loads(text)
+        return cls(**{**kept, "keys": [(domain, extension) for domain, extension in kept["keys"]]})
+
+
+def _named(key: Key) -> dict[str, Any]:
+    return {"extension": key[1], "domain": key[0]}
+
+
+def _changed(key: Key, change: str, *, by: UUID, at: int) -> Message:
+    event = Event(
+        type="user.changed",
+        source=_SOURCE,
+        subject=owner(*key),
+        at=at,
+        fact=f"{change}/{by}",
+        data={**_named(key), "change": change},
+    )
+    return Message(
+        exchange=topology.EVENTS,
+        routing_key=event.type,
+        body=event.encode(),
+        type=event.type,
+        message_id=str(event.id),
+        content_type=CONTENT_TYPE,
+    )
+
+
+def _flush(key: Key, by: UUID, *, unregister: bool) -> Message:
+    command = FlushUser(extension=key[1], domain=key[0], unregister=unregister)
+    return Message(
+        exchange=topology.COMMANDS,
+        routing_key=command.NAME,
+        body=command.encode(),
+        type=command.NAME,
+        message_id=str(uuid5(by, command.NAME)),
+    )
 
 
 def _refuse_doubles(keys: Sequence[Key]) -> None:

@@ -1,8 +1,8 @@
 """The tables `users` and `registrations`."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
@@ -24,7 +24,7 @@ from sqlalchemy.dialects.postgresql import insert
 
 from services.directory.users import KnownUser
 from services.directory.vault import Vault
-from shared.database.tables import RegistrationRow, UserRow
+from shared.database.tables import RegistrationRow, UserCommandRow, UserRow
 from shared.messages.users import DEFAULT_GROUP
 
 _MANY = 1000
@@ -62,12 +62,12 @@ def find(engine: Engine, domain: str, extension: str) -> KnownUser | None:
     return None if row is None else _known(row)
 
 
-def all_known(engine: Engine, *, most: int) -> list[KnownUser]:
-    """Return all users who may register; none where they are more than `most`."""
+def all_known(engine: Engine, *, most: int) -> list[KnownUser] | None:
+    """Return all users who may register; None where they are more than `most`."""
     query = select(*_KNOWN).where(_MAY).limit(most + 1)
     with engine.connect() as connection:
         rows = connection.execute(query).all()
-    return [] if len(rows) > most else [_known(row) for row in rows]
+    return None if len(rows) > most else [_known(row) for row in rows]
 
 
 def in_group(engine: Engine, domain: str, group: str) -> Sequence[str]:
@@ -88,26 +88,42 @@ def has_users(engine: Engine, domain: str) -> bool:
 # -- for commands ----------------------------------------------------------------------------
 
 
-def create(connection: Connection, rows: Sequence[Mapping[str, Any]], by: UUID) -> list[str | None]:
-    """Create all these users or, with `Exists`, none; return their passwords as they are kept.
+def begin(connection: Connection, command_id: UUID) -> Row[Any] | None:
+    """Take a command on; return what was kept of it where it was carried out before.
 
-    The same command again finds its own work.
+    Whoever has the same command at the same time waits here until this transaction ends.
     """
-    connection.execute(
-        insert(UserRow).on_conflict_do_nothing(index_elements=[UserRow.domain, UserRow.extension]),
+    taken = insert(UserCommandRow).values(id=command_id, at=datetime.now(UTC))
+    taken = taken.on_conflict_do_nothing(index_elements=[UserCommandRow.id])
+    if connection.execute(taken.returning(UserCommandRow.id)).scalar() is not None:
+        return None
+    query = select(UserCommandRow.__table__).where(UserCommandRow.id == command_id)
+    return connection.execute(query).one()
+
+
+def finish(connection: Connection, command_id: UUID, answer: str) -> None:
+    """Keep what the command is answered."""
+    kept = update(UserCommandRow).where(UserCommandRow.id == command_id).values(answer=answer)
+    connection.execute(kept)
+
+
+def forget_commands(engine: Engine, *, before: datetime) -> int:
+    """Forget commands that nobody repeats any more; return how many."""
+    with engine.begin() as connection:
+        return connection.execute(delete(UserCommandRow).where(UserCommandRow.at < before)).rowcount
+
+
+def create(connection: Connection, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Create all these users or, with `Exists`, none."""
+    created = connection.execute(
+        insert(UserRow)
+        .on_conflict_do_nothing(index_elements=[UserRow.domain, UserRow.extension])
+        .returning(UserRow.domain, UserRow.extension),
         list(rows),
     )
-    kept = {}
-    keys = [(row["domain"], row["extension"]) for row in rows]
-    for some in _chunks(keys):
-        found = select(UserRow.domain, UserRow.extension, UserRow.password).where(
-            tuple_(UserRow.domain, UserRow.extension).in_(some), UserRow.created_by == by
-        )
-        for domain, extension, password in connection.execute(found):
-            kept[domain, extension] = password
-    if len(kept) < len(keys):
-        raise Exists(frozenset(keys) - kept.keys())
-    return [kept[key] for key in keys]
+    made = {(domain, extension) for domain, extension in created}
+    if len(made) < len(rows):
+        raise Exists(frozenset((row["domain"], row["extension"]) for row in rows) - made)
 
 
 def lock(connection: Connection, domain: str, extension: str) -> Row[Any] | None:
@@ -126,27 +142,32 @@ def remove(connection: Connection, domain: str, extension: str) -> bool:
     return connection.execute(delete(UserRow).where(_is(domain, extension))).rowcount > 0
 
 
-def seal_anew(engine: Engine, vault: Vault, reseal: Callable[[Any], Mapping[str, str]]) -> int:
-    """Have secrets that an older key sealed sealed by the current one; return of how many users."""
+def seal_anew(
+    engine: Engine, vault: Vault, reseal: Callable[[Any], Mapping[str, str] | None]
+) -> int:
+    """Have secrets that an older key sealed sealed by the current one; return of how many users.
+
+    Those for whom `reseal` returns None stay as they are.
+    """
     old = or_(
         UserRow.password.not_like(f"{vault.prefix}%"),
         UserRow.voicemail_password.not_like(f"{vault.prefix}%"),
     )
-    query = (
-        select(UserRow.domain, UserRow.extension, UserRow.password, UserRow.voicemail_password)
-        .where(old)
-        .limit(_MANY)
-        .with_for_update(skip_locked=True)
-    )
-    done = 0
+    key = (UserRow.domain, UserRow.extension)
+    columns = (*key, UserRow.password, UserRow.voicemail_password)
+    query = select(*columns).where(old).order_by(*key).limit(_MANY).with_for_update()
+    done, last = 0, ("", "")
     while True:
         with engine.begin() as connection:
-            rows = connection.execute(query).all()
+            rows = connection.execute(query.where(tuple_(*key) > last)).all()
             for row in rows:
-                change(connection, row.domain, row.extension, reseal(row))
-        done += len(rows)
+                values = reseal(row)
+                if values is not None:
+                    change(connection, row.domain, row.extension, values)
+                    done += 1
         if len(rows) < _MANY:
             return done
+        last = (rows[-1].domain, rows[-1].extension)
 
 
 # -- registrations ---------------------------------------------------------------------------
@@ -178,8 +199,3 @@ def _is(domain: str, extension: str) -> ColumnElement[bool]:
 def _known(row: Row[Any]) -> KnownUser:
     said = {name: value for name, value in row._mapping.items() if value is not None}
     return KnownUser(**said)
-
-
-def _chunks(keys: Sequence[tuple[str, str]]) -> Iterator[Sequence[tuple[str, str]]]:
-    for start in range(0, len(keys), _MANY):
-        yield keys[start : start + _MANY]

@@ -20,7 +20,7 @@ class Warming:
     user.
     """
 
-    def __init__(self, cache: UserCache, read: Callable[[], Sequence[KnownUser]]) -> None:
+    def __init__(self, cache: UserCache, read: Callable[[], Sequence[KnownUser] | None]) -> None:
         self._cache = cache
         self._read = read
         self._wanted = threading.Event()

@@ -34,6 +34,7 @@ class SwitchLife:
         self._call_of_leg: dict[str, str] = {}
         self._over: OrderedDict[str, None] = OrderedDict()
         self._phones = Phones(self._narrator.source)
+        self._heard_at = 0  # on the switch's own clock
 
     @property
     def live(self) -> int:
@@ -43,6 +44,7 @@ class SwitchLife:
     def observe(self, headers: Mapping[str, Any]) -> list[Event]:
         """Return what an event of the switch means; most mean nothing."""
         event = Observed(headers)
+        self._heard_at = max(self._heard_at, event.stamp)
         tell = _TABLE.get(event.name)
         if tell is None:
             return []
@@ -152,8 +154,12 @@ class SwitchLife:
         return self._phones.are_in_doubt()
 
     def registrations(self, rows: Iterable[Mapping[str, Any]], at: int) -> list[Event]:
-        """Return what the switch's list of phones shows that was not heard."""
-        return self._phones.compare(rows, at)
+        """Return what the switch's list of phones shows that was not heard.
+
+        It is told as of the switch's last event, as its events behind the list are later ones; as
+        of `at` where there was none.
+        """
+        return self._phones.compare(rows, self._heard_at or at)
 
     # -- calls and legs ----------------------------------------------------------------------
 

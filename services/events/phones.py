@@ -1,6 +1,7 @@
 """Who is registered on one switch, by its registration events, repaired by its list."""
 
 import re
+from collections import OrderedDict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeAlias
@@ -10,6 +11,7 @@ from shared.messages.events import Event
 
 User: TypeAlias = tuple[str, str]  # extension and domain
 
+_MOST_GONE = 100_000
 _ADDRESS = re.compile(r"sips?:([^;>?]+)")
 
 
@@ -36,10 +38,15 @@ class Phones:
         # Phones that may have gone without a word.
         self._doubtful: set[_Phone] = set()
         self._is_asking = False
+        # FreeSWITCH's list goes on naming phones that were thrown out, or expired, until their
+        # registration would have ended (sofia_reg.c takes only those out of it that unregister).
+        self._gone: OrderedDict[tuple[User, str], None] = OrderedDict()
 
     def registered(self, event: Observed) -> list[Event]:
         """Return `user.registered` where the user had no phone before."""
         phone = _seen(event)
+        if phone is not None:
+            self._gone.pop((phone.user, phone.call_id), None)
         if phone is None or not self._add(phone):
             return []
         return [self._event("user.registered", phone.user, event.stamp, _fact(event), _told(event))]
@@ -49,6 +56,9 @@ class Phones:
         phone = _seen(event)
         if phone is None:
             return []
+        self._gone[phone.user, phone.call_id] = None
+        while len(self._gone) > _MOST_GONE:
+            self._gone.popitem(last=False)
         known = self._known.get(phone.user, {})
         leaving = known.get(phone.address) or next(
             (other for other in known.values() if other.call_id == phone.call_id), None
@@ -83,12 +93,12 @@ class Phones:
         listed = {}
         for row in rows:
             phone = _listed(row)
-            if phone is not None:
+            if phone is not None and (phone.user, phone.call_id) not in self._gone:
                 listed[phone.user, phone.address] = (phone, row)
         for phone in sorted(self._doubtful, key=lambda phone: (phone.user, phone.address)):
             if (phone.user, phone.address) not in listed and self._remove(phone):
                 seen = {"synthetic": True, "synthetic_reason": "not in show registrations"}
-                fact = f"missed/{phone.call_id}"
+                fact = f"missed/{phone.call_id}/{at}"
                 events.append(self._event("user.unregistered", phone.user, at, fact, seen))
         for phone, row in listed.values():
             if self._add(phone):
@@ -98,7 +108,8 @@ class Phones:
                     "synthetic": True,
                     "synthetic_reason": "found in show registrations",
                 }
-                fact = f"found/{phone.call_id}"
+                # The same whoever finds it, and another once the phone has registered anew.
+                fact = f"found/{phone.call_id}/{row.get('expires')}"
                 events.append(self._event("user.registered", phone.user, at, fact, seen))
         self._doubtful.clear()
         return events
@@ -108,6 +119,9 @@ class Phones:
         known = self._known.setdefault(phone.user, {})
         is_first = not known
         self._doubtful.discard(known.get(phone.address, phone))
+        # A router gave the same phone another address.
+        for other in [other for other in known.values() if other.call_id == phone.call_id]:
+            del known[other.address]
         known[phone.address] = phone
         return is_first
 

@@ -7,7 +7,7 @@ from pydantic import BaseModel, Field, ValidationError
 
 from services.gateway.answer import to_crm
 from services.gateway.commands import NoAnswer
-from shared.broker.message import BrokerAway
+from shared.broker.message import BrokerAway, Unsendable
 from shared.dependency import DependencyAway
 from shared.messages.commands import explain
 from shared.messages.replies import Refused
@@ -53,12 +53,14 @@ def unserved(error: Exception) -> Response:
     if isinstance(error, Refused):
         status = _REFUSALS.get(error.code, HTTPStatus.BAD_REQUEST)
         return problem(status, error.message.removeprefix("-ERR "))
+    if isinstance(error, Unsendable):
+        return problem(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"too much for one command: {error}")
     if isinstance(error, NoAnswer):
         return problem(HTTPStatus.GATEWAY_TIMEOUT, str(error))
     return problem(HTTPStatus.SERVICE_UNAVAILABLE, f"{error}; try again")
 
 
-UNSERVED = (Refused, NoAnswer, BrokerAway, DependencyAway)
+UNSERVED = (Refused, NoAnswer, BrokerAway, DependencyAway, Unsendable)
 
 
 def _one_line(text: str) -> str:

@@ -195,6 +195,8 @@ class User(ShownFields):
 
     extension: str
     domain: str
+    # As they are kept, also where today they would be refused.
+    variables: dict[str, str] = Field(default_factory=dict)
     registered: bool = Field(description="Whether a phone of the user's is registered.")
     created_at: datetime
     changed_at: datetime

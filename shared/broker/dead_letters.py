@@ -1,5 +1,6 @@
 """Where messages go that nobody can do anything with, and why they are there."""
 
+import re
 from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import replace
@@ -14,11 +15,14 @@ REASON = "x-dead-reason"
 QUEUE = "x-dead-queue"
 _LONGEST_REASON = 500
 
+# Dead letters are kept, and read by people.
+_SECRET = re.compile(rb'("(?:voicemail_)?password"\s*:\s*)"(?:[^"\\]|\\.)*"')
+
 log = structlog.get_logger(__name__)
 
 
 def bury(broker: Broker, delivery: Delivery, reason: str, *, then: Callable[[], None]) -> None:
-    """Move a message to the dead letters with the reason in a header.
+    """Move a message to the dead letters with the reason in a header, and without passwords.
 
     `then`, which acks it, is done only once it is safe there; otherwise it is delivered again.
     """
@@ -27,7 +31,7 @@ def bury(broker: Broker, delivery: Delivery, reason: str, *, then: Callable[[], 
     letter = Message(
         exchange=topology.DEAD,
         routing_key=delivery.routing_key,
-        body=delivery.body,
+        body=_SECRET.sub(rb'\1"***"', delivery.body),
         type=delivery.type,
         message_id=delivery.message_id or "",
         content_type=delivery.content_type or "",

@@ -64,12 +64,24 @@ class UserRow(Base):
     user_context: Mapped[str | None] = mapped_column(Text)
     voicemail_password: Mapped[str | None] = mapped_column(Text)
     variables: Mapped[dict[str, Any]]
-    # The commands that made the user, and that changed it last: one that is delivered again is
-    # answered as it was the first time.
     created_by: Mapped[UUID]
     created_at: Mapped[datetime]
-    changed_by: Mapped[UUID]
     changed_at: Mapped[datetime]
+
+
+class UserCommandRow(Base):
+    """A command about users that was carried out. Writer: directory.
+
+    It is committed with what it did, so that one that comes again does nothing, and is answered as
+    it was the first time. The answer is sealed: there may be passwords in it.
+    """
+
+    __tablename__ = "user_commands"
+    __table_args__ = (Index("user_commands_by_age", "at"),)
+
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    answer: Mapped[str | None] = mapped_column(Text)
+    at: Mapped[datetime]
 
 
 class RegistrationRow(Base):

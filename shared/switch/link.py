@@ -55,7 +55,6 @@ class SwitchLink:
         self._up = threading.Event()
         self._stopping = threading.Event()
         self._wake: socket.socket | None = None
-        self._on_up: Callable[[], object] = lambda: None
         self._thread = threading.Thread(target=self._run, name=f"link-{address.name}", daemon=True)
 
     @property
@@ -67,10 +66,6 @@ class SwitchLink:
     def up(self) -> bool:
         """Whether commands reach the switch now."""
         return self._up.is_set()
-
-    def when_up(self, do: Callable[[], object]) -> None:
-        """Have something done each time that the link stands, in its thread: it must be quick."""
-        self._on_up = do
 
     def start(self) -> None:
         """Begin to connect; return at once."""
@@ -152,7 +147,6 @@ class SwitchLink:
     def _serve(self, connection: ESL.ESLconnection) -> None:
         log.info("switch link up", switch=self.name)
         self._up.set()
-        self._on_up()
         while connection.connected() and not self._stopping.is_set():
             try:
                 job = self._jobs.get(timeout=_IDLE_SECONDS)

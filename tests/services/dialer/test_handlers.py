@@ -39,10 +39,6 @@ class FakeLink:
         self.does = lambda job_id: f"+OK Job-UUID: {job_id}"
         self.asked = []
         self.says = {}
-        self.on_up = lambda: None
-
-    def when_up(self, do):
-        self.on_up = do
 
     def ask(self, command, arguments, *, timeout):
         assert timeout < 5
@@ -256,7 +252,6 @@ def test_the_customer_sees_the_agent_s_caller_id(dialer, link, engine, extension
         "variables": {},
         "created_by": uuid4(),
         "created_at": now,
-        "changed_by": uuid4(),
         "changed_at": now,
     }
     with engine.begin() as connection:
@@ -281,24 +276,42 @@ def flush(*, unregister):
     return Ordered(uuid4(), FlushUser(extension="1001", domain="test.local", unregister=unregister))
 
 
-def test_every_switch_forgets_a_user():
+@pytest.fixture
+def flushing():
+    """Give what begins to tell links of users, and ends with the test."""
+    begun = []
+
+    def begin(links):
+        flusher = Flusher(links)
+        flusher.start()
+        begun.append(flusher)
+        return flusher
+
+    yield begin
+    for flusher in begun:
+        flusher.stop()
+
+
+def test_every_switch_forgets_a_user(flushing):
     """What it remembers of the directory; the phones stay."""
     links = [FakeLink("fs1"), FakeLink("fs2")]
 
-    assert Flusher(links).flush(flush(unregister=False)) == {"switches": ["fs1", "fs2"]}
-    assert [link.asked for link in links] == [["xml_flush_cache id 1001 test.local"]] * 2
+    assert flushing(links).flush(flush(unregister=False)) == {"switches": ["fs1", "fs2"]}
+    until(lambda: [link.asked for link in links] == [["xml_flush_cache id 1001 test.local"]] * 2)
 
 
-def test_phones_are_thrown_out_of_every_profile_where_they_are(link):
+def test_phones_are_thrown_out_of_every_profile_where_they_are(link, flushing):
     """A user may have registered at more than one; of one without phones nothing is asked."""
     link.says["sofia_contact"] = (
         "sofia/internal/sip:1001@192.0.2.1:5060,sofia/wss/sips:1001@192.0.2.2,"
         "sofia/internal/sip:1001@192.0.2.3"
     )
-    flusher = Flusher([link])
+    flusher = flushing([link])
     flusher.flush(flush(unregister=True))
+    until(lambda: len(link.asked) == 4)
     link.says["sofia_contact"] = "error/user_not_registered"
     flusher.flush(flush(unregister=True))
+    until(lambda: len(link.asked) == 6)
 
     asked = [asked for asked in link.asked if asked.startswith("sofia ")]
     assert asked == [
@@ -307,19 +320,30 @@ def test_phones_are_thrown_out_of_every_profile_where_they_are(link):
     ]
 
 
-def test_a_switch_that_is_away_is_told_when_it_is_back():
-    """And the others at once. With all of them away the order waits in its queue."""
+def test_a_switch_that_is_away_is_told_when_it_is_back(flushing):
+    """The last that was said of each user, and nothing that is over by then; the others at once."""
     links = [FakeLink("fs1"), FakeLink("fs2")]
-    flusher = Flusher(links)
+    flusher = flushing(links)
     links[1].up = False
+    assert flusher.flush(flush(unregister=True)) == {"switches": ["fs1"]}
     assert flusher.flush(flush(unregister=False)) == {"switches": ["fs1"]}
+    until(lambda: links[0].asked[-1:] == ["xml_flush_cache id 1001 test.local"])
 
     links[1].up = True
-    links[1].on_up()
     until(lambda: links[1].asked == ["xml_flush_cache id 1001 test.local"])
-    links[1].on_up()
-    for link in links:
-        link.up = False
-    with pytest.raises(DependencyAway):
-        flusher.flush(flush(unregister=False))
-    flusher.stop()
+
+
+def test_a_switch_that_does_not_answer_is_asked_again(flushing, link):
+    """It was busy, or the link broke in the middle."""
+    answers = iter([SwitchSilent("no answer"), SwitchAway("busy"), RuntimeError("odd")])
+
+    def says(command, *_, **__):
+        link.asked.append(command)
+        error = next(answers, None)
+        if error is not None:
+            raise error
+        return "+OK"
+
+    link.ask = says
+    flushing([link]).flush(flush(unregister=False))
+    until(lambda: link.asked == ["xml_flush_cache"] * 4)

@@ -326,16 +326,38 @@ def test_what_is_known_without_the_database_is_answered_without_it():
     assert is_not_found(ask(client, changed(section="dialplan")))
 
 
-@pytest.mark.parametrize(
-    "wrong", [{"display_name": "${system id}"}, {"password": "test:none"}, {"password": "x:y"}]
-)
 @pytest.mark.usefixtures("user_1001")
-def test_what_must_not_reach_a_switch_hides_its_user(engine, client, wrong):
+def test_what_must_not_reach_a_switch_hides_its_user(engine, client):
     """Whoever wrote it into the table past us gains nothing."""
     with engine.begin() as connection:
-        store.change(connection, DOMAIN, "1001", wrong)
+        store.change(connection, DOMAIN, "1001", {"display_name": "${system id}"})
 
     assert is_not_found(ask(client, changed()))
+
+
+@pytest.mark.parametrize("wrong", ["test:none", "x:y"])
+@pytest.mark.usefixtures("user_1001")
+def test_a_user_whose_password_cannot_be_opened_is_for_another_directory(engine, client, wrong):
+    """One that has the key: the switch asks its second URL. Nobody is let in without."""
+    with engine.begin() as connection:
+        store.change(connection, DOMAIN, "1001", {"password": wrong})
+
+    assert ask(client, changed()).status_code == 503
+
+
+@pytest.mark.usefixtures("user_1001")
+def test_realms_of_a_stranger_s_choice_are_not_remembered(engine):
+    """Any number of them, of any length; those of the domain's own names are."""
+    cache = UserCache(asking(store.find, engine))
+    client = application(engine, cache).test_client()
+    for number in range(9):
+        assert params(ask(client, changed(sip_auth_realm=f"{number}" * 1000)))["a1-hash"]
+    for realm in (DOMAIN, ALIAS):
+        assert params(ask(client, changed(sip_auth_realm=realm)))["a1-hash"]
+
+    entry = cache.find(DOMAIN, "1001")
+    assert entry is not None
+    assert {realm for _, realm in entry.documents} == {DOMAIN, ALIAS}
 
 
 def test_a_huge_body_is_refused(client):

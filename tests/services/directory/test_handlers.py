@@ -11,13 +11,13 @@ from sqlalchemy import select
 from services.directory import store
 from services.directory.handlers import Users
 from services.directory.users import owner
-from services.directory.vault import Vault
+from services.directory.vault import CannotOpen, Vault
 from shared.broker import topology
 from shared.broker.batches import BatchConsumer
 from shared.broker.commands import CommandConsumer
 from shared.broker.connection import Broker
 from shared.broker.message import Delivery, Message
-from shared.database.tables import RegistrationRow
+from shared.database.tables import RegistrationRow, UserCommandRow
 from shared.messages import replies
 from shared.messages.commands import (
     CreateUser,
@@ -107,6 +107,14 @@ def password(engine, extension):
     return None if known is None else VAULT.open(known.password, owner(DOMAIN, extension))
 
 
+def password_opens(engine, extension):
+    """Tell whether the directory's own key opens the user's password."""
+    try:
+        return password(engine, extension) is not None
+    except CannotOpen:
+        return False
+
+
 # -- create ----------------------------------------------------------------------------------
 
 
@@ -141,6 +149,9 @@ def test_no_password_stands_in_the_table(directory, engine, extension):
     assert made["password"] not in str(row)
     assert "4711" not in row.voicemail_password
     assert row.password.startswith("test:")
+    with engine.connect() as connection:
+        kept = connection.execute(select(UserCommandRow.answer)).scalars().all()
+    assert not any(made["password"] in answer for answer in kept)
 
 
 def test_another_command_cannot_take_a_user_over(directory, engine, extension):
@@ -233,6 +244,42 @@ def test_a_new_password_is_shown_and_the_same_for_the_same_command(users, engine
     assert password(engine, extension) == PASSWORD
 
 
+def test_a_command_that_comes_again_does_nothing_whatever_happened_since(users, engine, extension):
+    """It is answered as it was the first time, and undoes nothing that came after it."""
+    creation = Ordered(uuid4(), CreateUser(extension=extension))
+    enabling = Ordered(uuid4(), UpdateUser(extension=extension, enabled=True))
+    deletion = Ordered(uuid4(), DeleteUser(extension=extension))
+    made = users.create(creation)
+    users.update(enabling)
+    users.update(Ordered(uuid4(), UpdateUser(extension=extension, enabled=False)))
+    users.update(Ordered(uuid4(), UpdateUser(extension=extension, password=PASSWORD)))
+    users.update(enabling)
+    assert password(engine, extension) is None
+    assert users.create(creation) == made
+
+    users.delete(deletion)
+    users.create(Ordered(uuid4(), CreateUser(extension=extension, password=PASSWORD)))
+    assert users.delete(deletion) == {"extension": extension, "domain": DOMAIN}
+    assert password(engine, extension) == PASSWORD
+
+
+def test_an_answer_whose_key_is_gone_is_not_made_up(engine, users, extension):
+    """Nor is the command carried out once more; old commands are forgotten in the end."""
+    creation = Ordered(uuid4(), CreateUser(extension=extension))
+    users.create(creation)
+    other = Users(engine, DOMAIN, Vault({"new": b"n" * 32}), told([]))
+    with pytest.raises(Refused) as error:
+        other.create(creation)
+    assert error.value.code == "no_answer"
+
+    users.forget_commands()
+    assert users.create(creation)["password"]
+    store.forget_commands(engine, before=datetime.now(UTC))
+    with pytest.raises(Refused) as error:
+        users.create(creation)
+    assert error.value.code == "exists"
+
+
 def test_who_is_disabled_or_deleted_is_thrown_out(users, engine, said, extension):
     """His phone is registered still."""
     users.create(Ordered(uuid4(), CreateUser(extension=extension)))
@@ -241,10 +288,8 @@ def test_who_is_disabled_or_deleted_is_thrown_out(users, engine, said, extension
     assert flushes(said) == [(extension, True)]
 
     deletion = Ordered(uuid4(), DeleteUser(extension=extension))
-    users.delete(deletion)
-    assert flushes(said) == [(extension, True)] * 2
-    with pytest.raises(Refused):
-        users.delete(deletion)
+    assert users.delete(deletion) == users.delete(deletion)
+    assert flushes(said) == [(extension, True)] * 3
     # Told once more under the same id: the first try may have ended before it told anybody.
     ids = [message.message_id for message in said if message.type == FlushUser.NAME]
     assert ids[1] == ids[2] != ids[0]
@@ -290,7 +335,14 @@ def test_a_new_key_seals_all_that_is_there(users, engine, extension):
     assert known.voicemail_password is not None
     assert alone.open(known.voicemail_password, owner(DOMAIN, extension)) == "4711"
     assert alone.open(known.password, owner(DOMAIN, extension))
+    # One that no key opens is left as it is, and stops nobody else.
+    with engine.begin() as connection:
+        store.change(connection, DOMAIN, extension, {"voicemail_password": "gone:AAAA"})
     back = Vault({"test": b"k" * 32, "new": b"n" * 32})
+    Users(engine, DOMAIN, back, told([])).seal_anew()
+    assert not password_opens(engine, extension)
+    with engine.begin() as connection:
+        store.change(connection, DOMAIN, extension, {"voicemail_password": None})
     Users(engine, DOMAIN, back, told([])).seal_anew()
     assert password(engine, extension)
 

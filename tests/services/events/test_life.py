@@ -358,6 +358,38 @@ def test_a_goodbye_for_all_contacts_is_looked_up():
     assert said(life.observe(star)) == [("unregistered", "1001", False)]
 
 
+@pytest.mark.parametrize("kind", ["unregister", "expire"])
+def test_a_phone_that_was_thrown_out_is_not_there_because_the_list_says_so(kind):
+    """FreeSWITCH lists it until its registration would have ended; a new one is another matter."""
+    life = SwitchLife("fs1")
+    life.observe(phone("1001", "a"))
+    life.observe(phone("1001", "a", kind))
+    life.link_broke()
+    assert life.registrations([row("1001", "a")], 1) == []
+
+    assert said(life.observe(phone("1001", "a"))) == [("registered", "1001", False)]
+
+
+def test_a_phone_behind_a_router_is_one_phone_wherever_it_comes_from():
+    """Its Call-ID is the same."""
+    life = SwitchLife("fs1")
+    life.observe(phone("1001", "a"))
+    moved = {**phone("1001", "a"), "contact": "<sip:1001@198.51.100.7:40001>"}
+    life.observe(moved)
+    told = life.observe({**moved, "Event-Subclass": "sofia::expire"})
+
+    assert said(told) == [("unregistered", "1001", False)]
+
+
+def test_what_the_list_shows_is_told_as_of_the_switch_s_last_event():
+    """On the switch's clock: what it tells next is later, whatever our own clock says."""
+    life = SwitchLife("fs1")
+    life.observe({"Event-Name": "HEARTBEAT", "Event-Date-Timestamp": "5000000"})
+
+    (event,) = life.registrations([row("1001", "a")], 9_000_000)
+    assert event.at == 5_000_000
+
+
 @given(st.lists(st.dictionaries(st.sampled_from(sorted(row("1", "a"))), VALUES)))
 def test_no_list_of_any_kind_is_a_fault(rows):
     """A row may hold anything."""

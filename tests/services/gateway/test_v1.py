@@ -588,6 +588,10 @@ def test_a_user_of_another_domain_is_found_where_its_location_says(users, extens
         ("variables", {"a b": "c"}),
         ("variables", {"accountcode": "c"}),
         ("variables", {"api_hangup_hook": "system id"}),
+        ("variables", {"group_confirm_file": "system id"}),
+        ("variables", {"transfer_after_bridge": "1002"}),
+        ("variables", {"EXPORT_VARS": "x"}),
+        ("password", "a-g00d-pa$word"),
         ("variables", {"x": 1}),
         ("variables", {f"x{number}": "y" for number in range(51)}),
         ("admin", True),
@@ -647,6 +651,7 @@ def test_a_list_of_users_is_created_as_json_or_csv(users, word, extension):
         (b"extension\n", "body"),
         (b"", "body"),
         (b"extension,enabled\n1001,perhaps\n", "row 1: enabled"),
+        (b"extension\n1001\n\nx\n", "row 3: extension"),
     ],
 )
 def test_a_table_with_a_fault_creates_nobody(client, bus, body, told):

@@ -108,18 +108,6 @@ def test_a_question_is_answered_with_what_the_switch_says(link):
         link.ask("sofia_contact", "*/1001\n\napi hupall", timeout=3)
 
 
-def test_whoever_wants_to_know_is_told_each_time_that_the_link_stands(simulator):
-    """At the first one, and after a break."""
-    link = SwitchLink(SwitchAddress("fs1", "127.0.0.1", simulator.port, PASSWORD))
-    ups = []
-    link.when_up(lambda: ups.append(link.up))
-    link.start()
-    until(lambda: ups == [True])
-    cut_all_links(simulator)
-    until(lambda: ups == [True, True])
-    link.stop()
-
-
 def test_a_control_character_never_reaches_the_switch(link):
     """It would begin a second command."""
     with pytest.raises(UnsafeValue):
