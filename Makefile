@@ -53,7 +53,7 @@ test-switch: servers ## Run the tests that a real switch can take, on the one th
 	    $(PYTHON) -m pytest tests/switch tests/simulator/test_contract.py tests/e2e $(ARGS); \
 	fi
 
-bench: servers ## Measure beside limits and peers, into docs/benchmarks.md (a quarter of an hour)
+bench: servers ## Measure beside limits and peers, into docs/benchmarks.md (half an hour)
 	$(PYTHON) -m bench $(or $(ARGS),--write)
 
 clean: down ## Stop, and forget data, settings and secrets of `up`

@@ -32,24 +32,28 @@ def main() -> int:
     parts = [part for part in _PARTS if part in (chosen.parts or _PARTS)]
     if set(chosen.parts) - set(_PARTS):
         parser.error(f"choose from {', '.join(_PARTS)}")
-    if chosen.write and len(parts) < len(_PARTS):
-        parser.error("only a run of all parts is kept")
     _prepare()
     where = document.machine()
     print(f"{where}\n{document.versions()}", flush=True)
     try:
-        rows = [row for part in parts for row in _run(part, chosen)]
+        rows = {part: _run(part, chosen) for part in parts}
+        if chosen.write:
+            for part, measured in rows.items():
+                _keep(part, measured, where)
     except (BenchError, LocalError) as error:
         print(f"bench: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         return 130
-    print(f"\n{render(rows)}")
-    if chosen.write:
-        command = ".venv/bin/python -m bench " + " ".join(sys.argv[1:])
-        document.write(document.record(rows, where=where, command=command))
-        print(f"\nKept in {document.PATH.relative_to(ROOT)}.")
+    print(f"\n{render([row for measured in rows.values() for row in measured])}")
     return 0
+
+
+def _keep(part: str, rows: list[Row], where: str) -> None:
+    # A part that was left out keeps the record of its last run.
+    if rows:
+        document.write(part, document.record(part, rows, where=where))
+        print(f"{part}: kept in {document.PATH.relative_to(ROOT)}")
 
 
 def _run(part: str, chosen: argparse.Namespace) -> list[Row]:

@@ -1,4 +1,4 @@
-"""The record of the last run, in docs/benchmarks.md."""
+"""The records of the last runs, one for each part, in docs/benchmarks.md."""
 
 import os
 import platform
@@ -11,11 +11,11 @@ from importlib.metadata import version
 import psutil
 
 from bench.table import Row, render
+from bench.waiting import BenchError
 from deploy.local.processes import ROOT
 from deploy.local.programs import find_postgresql
 
 PATH = ROOT / "docs" / "benchmarks.md"
-_BEGIN, _END = "<!-- last run: begin -->", "<!-- last run: end -->"
 
 
 def machine() -> str:
@@ -38,20 +38,21 @@ def versions() -> str:
     return ", ".join(f"{name} {value}" for name, value in tools.items())
 
 
-def record(rows: Sequence[Row], *, where: str, command: str) -> str:
-    """Return what is kept of a run."""
+def record(part: str, rows: Sequence[Row], *, where: str) -> str:
+    """Return what is kept of a part's run."""
     today = datetime.now(UTC).date().isoformat()
-    return (
-        f"{today}; {where}.\n{versions()}.\n\n{render(rows)}\n\n"
-        f"```sh\nmake bench    # or, with all it takes in place:\n{command}\n```"
-    )
+    command = f"`make bench` or `.venv/bin/python -m bench {part} --write`"
+    return f"{command}: {today}; {where}.\n{versions()}.\n\n{render(rows)}"
 
 
-def write(text: str) -> None:
-    """Put the record in the place of the last one."""
-    before, _, rest = PATH.read_text().partition(_BEGIN)
-    _, _, after = rest.partition(_END)
-    PATH.write_text(f"{before}{_BEGIN}\n{text}\n{_END}{after}")
+def write(part: str, text: str) -> None:
+    """Put the record in the place of the part's last one."""
+    begin, end = f"<!-- {part}: begin -->", f"<!-- {part}: end -->"
+    before, found, rest = PATH.read_text().partition(begin)
+    if not found:
+        raise BenchError(f"{PATH.name} has no place for {part}: {begin}")
+    _, _, after = rest.partition(end)
+    PATH.write_text(f"{before}{begin}\n{text}\n{end}{after}")
 
 
 def _rabbitmq() -> str:

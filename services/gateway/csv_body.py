@@ -22,11 +22,15 @@ def read_users(body: bytes) -> list[dict[str, Any]]:
         doubles = {name for name in names if names.count(name) > 1}
         if doubles:
             raise Refused("invalid", f"header: the column {min(doubles)!r} is there twice")
-        return [_user(number, names, cells) for number, cells in enumerate(reader, 1) if any(cells)]
+        users = [_user(number, names, cells) for number, cells in enumerate(reader, 1)]
     except UnicodeDecodeError as error:
         raise Refused("invalid", f"body: no UTF-8 at byte {error.start}") from None
     except csv.Error as error:
         raise Refused("invalid", f"body: no CSV: {error}") from None
+    # Spreadsheets end with empty rows; between others one is a fault, as it was meant to be somebody.
+    while users and not users[-1]:
+        users.pop()
+    return users
 
 
 def _user(number: int, names: list[str], cells: list[str]) -> dict[str, Any]:

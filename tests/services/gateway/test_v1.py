@@ -622,7 +622,9 @@ def test_a_list_of_users_is_created_as_json_or_csv(users, word, extension):
     )
     header = "\ufeffextension,domain,display_name,enabled,variables.region,group\r\n"
     by_csv = users.post(
-        "/v1/users", data=(header + rows).encode(), content_type="text/csv; charset=utf-8"
+        "/v1/users",
+        data=(header + rows + ",,,,,\r\n\r\n").encode(),
+        content_type="text/csv; charset=utf-8",
     )
     listed = [{"extension": number, "domain": f"{word}.example"} for number in numbers[2:]]
     by_json = users.post("/v1/users", json=listed)
@@ -651,7 +653,7 @@ def test_a_list_of_users_is_created_as_json_or_csv(users, word, extension):
         (b"extension\n", "body"),
         (b"", "body"),
         (b"extension,enabled\n1001,perhaps\n", "row 1: enabled"),
-        (b"extension\n1001\n\nx\n", "row 3: extension"),
+        (b"extension\n1001\n\n1002\n", "row 2: extension"),
     ],
 )
 def test_a_table_with_a_fault_creates_nobody(client, bus, body, told):
