@@ -27,7 +27,7 @@ def read_users(body: bytes) -> list[dict[str, Any]]:
         raise Refused("invalid", f"body: no UTF-8 at byte {error.start}") from None
     except csv.Error as error:
         raise Refused("invalid", f"body: no CSV: {error}") from None
-    # Spreadsheets end with empty rows; between others one is a fault, as it was meant to be somebody.
+    # Spreadsheets end with empty rows; one between others was meant to be somebody.
     while users and not users[-1]:
         users.pop()
     return users
