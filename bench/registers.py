@@ -4,7 +4,6 @@ import os
 import shutil
 import subprocess
 import time
-from collections.abc import Callable
 from pathlib import Path
 from statistics import median
 from uuid import uuid4
@@ -80,13 +79,9 @@ def _measure(contender: Contender, environment: dict[str, str], made: Path) -> f
         **{name: environment[name] for name in access},
     ) as switch:
         _register(switch, made, 100)
-        return _timed(lambda: _register(switch, made, REGISTERS))
-
-
-def _timed(work: Callable[[], None]) -> float:
-    began = time.perf_counter()
-    work()
-    return time.perf_counter() - began
+        began = time.perf_counter()
+        _register(switch, made, REGISTERS)
+        return time.perf_counter() - began
 
 
 def _register(switch: FreeSwitch, made: Path, count: int) -> None:

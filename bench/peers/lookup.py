@@ -11,7 +11,6 @@ from collections.abc import Callable
 from functools import partial
 
 from flask import Flask, Response
-from sqlalchemy import Engine
 
 from services.directory import store
 from services.directory.answers import Directory
@@ -19,7 +18,6 @@ from services.directory.app import create_app
 from services.directory.cache import UserCache
 from services.directory.documents import Documents
 from services.directory.settings import DirectorySettings
-from services.directory.users import KnownUser
 from services.directory.vault import Vault
 from shared import basic_auth, health, logs
 from shared.database.engine import open_engine, reaching
@@ -59,7 +57,7 @@ def _uncached() -> Flask:
         directory=Directory(
             domain=settings.domain,
             aliases=(),
-            users=UserCache(partial(_find, engine), clock=lambda: next(clock)),
+            users=UserCache(reaching()(partial(store.find, engine)), clock=lambda: next(clock)),
             in_group=lambda *_: (),
             has_users=lambda _: False,
             vault=Vault(settings.keys),
@@ -70,11 +68,6 @@ def _uncached() -> Flask:
         ),
         health=health.blueprint({}),
     )
-
-
-def _find(engine: Engine, domain: str, extension: str) -> KnownUser | None:
-    with reaching():
-        return store.find(engine, domain, extension)
 
 
 if __name__ == "__main__":

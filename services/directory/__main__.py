@@ -1,12 +1,11 @@
 """The directory process: `python -m services.directory`."""
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from functools import partial
-from typing import ParamSpec, TypeVar
+from typing import TypeVar
 
 import structlog
-import tenacity
 from flask import Flask
 from sqlalchemy import Engine
 
@@ -18,7 +17,6 @@ from services.directory.documents import Documents
 from services.directory.handlers import Users
 from services.directory.news import News
 from services.directory.settings import DirectorySettings
-from services.directory.users import KnownUser
 from services.directory.vault import Vault
 from services.directory.warming import Warming
 from shared import basic_auth, health, logs, process
@@ -26,12 +24,11 @@ from shared.broker.batches import BatchConsumer
 from shared.broker.commands import CommandConsumer
 from shared.broker.connection import Broker
 from shared.database.engine import is_reachable, open_engine, reaching
-from shared.dependency import DependencyAway
+from shared.dependency import until_back
 from shared.messages.commands import Owner
 from shared.settings import load
 from shared.web import WebServer
 
-P = ParamSpec("P")
 T = TypeVar("T")
 
 _HOUR = 3600
@@ -63,7 +60,7 @@ def build(settings: DirectorySettings) -> tuple[Flask, Callable[[], None]]:
     heard = BatchConsumer(
         broker, "directory.events", users.hear, ready=partial(is_reachable, engine)
     )
-    warming = Warming(cache, partial(_all_users, engine))
+    warming = Warming(cache, reaching()(partial(store.all_known, engine, most=MOST_USERS)))
     News(cache, warming.again).listen(broker)
     broker.start()
     heard.start()
@@ -95,28 +92,12 @@ def build(settings: DirectorySettings) -> tuple[Flask, Callable[[], None]]:
 
 def _asking(ask: Callable[..., T], engine: Engine) -> Callable[..., T]:
     """Return the question to the database, asked with patience for a switch that waits."""
-
-    def reach(*args: str) -> T:
-        with reaching():
-            return ask(engine, *args)
-
-    return Impatient(reach)
-
-
-def _all_users(engine: Engine) -> Sequence[KnownUser] | None:
-    with reaching():
-        return store.all_known(engine, most=MOST_USERS)
+    return Impatient(reaching()(partial(ask, engine)))
 
 
 def _keep_house(stopping: threading.Event, users: Users) -> None:
     """Have old keys out of use once the database is there, and old commands forgotten."""
-    trying = tenacity.Retrying(
-        retry=tenacity.retry_if_exception_type(DependencyAway),
-        wait=tenacity.wait_exponential_jitter(multiplier=0.2, max=5, jitter=0.2),
-        sleep=tenacity.sleep_using_event(stopping),
-        stop=tenacity.stop_when_event_set(stopping),
-        retry_error_callback=lambda _: None,
-    )
+    trying = until_back(stopping)
     trying(users.seal_anew)
     while not stopping.is_set():
         try:

@@ -12,7 +12,7 @@ from shared.dependency import DependencyAway
 
 _FRESH_SECONDS = 60.0
 MOST_USERS = 100_000
-_MOST_DOCUMENTS = 4  # of one user: per name of the domain and realm, which a stranger can choose
+_MOST_DOCUMENTS = 4  # of one user: one for each pair of names by which the domain is asked
 
 P = ParamSpec("P")
 T = TypeVar("T")

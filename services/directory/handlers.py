@@ -161,7 +161,7 @@ class Users:
                 done = work(connection)
                 store.finish(connection, by, self.vault.seal(done.encode(), str(by)))
             else:
-                done = self._before(before.answer, by)
+                done = self._before(before, by)
         told = self._told(done, by)
         for one in told:
             one.result(_CONFIRM_SECONDS)

@@ -88,8 +88,8 @@ def has_users(engine: Engine, domain: str) -> bool:
 # -- for commands ----------------------------------------------------------------------------
 
 
-def begin(connection: Connection, command_id: UUID) -> Row[Any] | None:
-    """Take a command on; return what was kept of it where it was carried out before.
+def begin(connection: Connection, command_id: UUID) -> str | None:
+    """Take a command on; return its answer where it was carried out before.
 
     Whoever has the same command at the same time waits here until this transaction ends.
     """
@@ -97,8 +97,8 @@ def begin(connection: Connection, command_id: UUID) -> Row[Any] | None:
     taken = taken.on_conflict_do_nothing(index_elements=[UserCommandRow.id])
     if connection.execute(taken.returning(UserCommandRow.id)).scalar() is not None:
         return None
-    query = select(UserCommandRow.__table__).where(UserCommandRow.id == command_id)
-    return connection.execute(query).one()
+    query = select(UserCommandRow.answer).where(UserCommandRow.id == command_id)
+    return connection.execute(query).scalar_one()
 
 
 def finish(connection: Connection, command_id: UUID, answer: str) -> None:
@@ -107,10 +107,10 @@ def finish(connection: Connection, command_id: UUID, answer: str) -> None:
     connection.execute(kept)
 
 
-def forget_commands(engine: Engine, *, before: datetime) -> int:
-    """Forget commands that nobody repeats any more; return how many."""
+def forget_commands(engine: Engine, *, before: datetime) -> None:
+    """Forget commands that nobody repeats any more."""
     with engine.begin() as connection:
-        return connection.execute(delete(UserCommandRow).where(UserCommandRow.at < before)).rowcount
+        connection.execute(delete(UserCommandRow).where(UserCommandRow.at < before))
 
 
 def create(connection: Connection, rows: Sequence[Mapping[str, Any]]) -> None:

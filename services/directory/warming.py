@@ -4,11 +4,10 @@ import threading
 from collections.abc import Callable, Sequence
 
 import structlog
-import tenacity
 
 from services.directory.cache import UserCache
 from services.directory.users import KnownUser
-from shared.dependency import DependencyAway
+from shared.dependency import until_back
 
 log = structlog.get_logger(__name__)
 
@@ -44,13 +43,7 @@ class Warming:
         self._wanted.set()
 
     def _run(self) -> None:
-        trying = tenacity.Retrying(
-            retry=tenacity.retry_if_exception_type(DependencyAway),
-            wait=tenacity.wait_exponential_jitter(multiplier=0.2, max=5, jitter=0.2),
-            sleep=tenacity.sleep_using_event(self._stopping),
-            stop=tenacity.stop_when_event_set(self._stopping),
-            retry_error_callback=lambda _: (),
-        )
+        trying = until_back(self._stopping)
         while self._wanted.wait() and not self._stopping.is_set():
             self._wanted.clear()
             try:

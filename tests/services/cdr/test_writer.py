@@ -24,10 +24,11 @@ from shared.broker import topology
 from shared.broker.batches import BatchConsumer
 from shared.broker.connection import Broker
 from shared.broker.dead_letters import QUEUE, REASON
-from shared.broker.message import Delivery, Message
+from shared.broker.message import Message
 from shared.database.engine import open_engine
 from shared.database.tables import Base, CallEventRow, CallRow, CdrRow
 from tests import recordings
+from tests.shared.broker.amqp import delivered
 from tests.waiting import until
 
 SCENARIOS = ["s01", "s02", "s03", "s05", "s08", "s09", "s14", "s18"]
@@ -319,19 +320,7 @@ def test_events_become_the_row_and_the_timeline_of_their_call(queues, engine, ma
 
 def delivery(body):
     """Return an event as it is delivered."""
-    return Delivery(
-        queue="cdr.events",
-        routing_key="",
-        body=body,
-        type=None,
-        message_id=None,
-        correlation_id=None,
-        reply_to=None,
-        content_type=None,
-        headers={},
-        ack=lambda: None,
-        reject=lambda: None,
-    )
+    return delivered("cdr.events", body)
 
 
 @pytest.fixture(scope="module")

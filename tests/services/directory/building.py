@@ -26,12 +26,7 @@ def no_database():
 
 def asking(ask, engine):
     """Return a question to the database."""
-
-    def reach(*args):
-        with reaching():
-            return ask(engine, *args)
-
-    return reach
+    return reaching()(partial(ask, engine))
 
 
 def directory(engine, cache=None):

@@ -16,7 +16,7 @@ from shared.broker import topology
 from shared.broker.batches import BatchConsumer
 from shared.broker.commands import CommandConsumer
 from shared.broker.connection import Broker
-from shared.broker.message import Delivery, Message
+from shared.broker.message import Message
 from shared.database.tables import RegistrationRow, UserCommandRow
 from shared.messages import replies
 from shared.messages.commands import (
@@ -33,6 +33,7 @@ from shared.messages.commands import (
 from shared.messages.replies import Refused
 from shared.messages.users import MOST_USERS, NewUser
 from tests.services.directory.building import DOMAIN, PASSWORD, VAULT, no_database, told
+from tests.shared.broker.amqp import delivered
 from tests.waiting import until
 
 
@@ -363,19 +364,7 @@ def registration(extension, kind, second, switch="fs1"):
 
 def delivery(body):
     """Return a message that was delivered."""
-    return Delivery(
-        queue="directory.events",
-        routing_key="",
-        body=body,
-        type=None,
-        message_id=None,
-        correlation_id=None,
-        reply_to=None,
-        content_type=None,
-        headers={},
-        ack=lambda: None,
-        reject=lambda: None,
-    )
+    return delivered("directory.events", body)
 
 
 def registered(engine, extension):

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 import pika
 from pika.adapters.blocking_connection import BlockingChannel
 
+from shared.broker.message import Delivery
 from tests.waiting import until
 
 
@@ -59,3 +60,20 @@ def left_in(channel: BlockingChannel, queue: str) -> int:
 def properties(**given: Any) -> pika.BasicProperties:
     """Return AMQP properties."""
     return pika.BasicProperties(**given)
+
+
+def delivered(queue: str, body: bytes) -> Delivery:
+    """Return a message as it is delivered, for those who only read it."""
+    return Delivery(
+        queue=queue,
+        routing_key="",
+        body=body,
+        type=None,
+        message_id=None,
+        correlation_id=None,
+        reply_to=None,
+        content_type=None,
+        headers={},
+        ack=lambda: None,
+        reject=lambda: None,
+    )
