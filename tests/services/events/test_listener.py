@@ -1,5 +1,6 @@
 """Hearing a switch: the simulated one, and some that misbehave."""
 
+import contextlib
 import queue
 import socket
 import threading
@@ -74,13 +75,18 @@ class Script:
                 return
             self.open.append(link)
             self.links += 1
-            link.sendall(b"Content-Type: auth/request\n\n")
-            for _ in range(2):  # the password, the subscription
-                if not link.recv(65536):
-                    break
-                link.sendall(b"Content-Type: command/reply\nReply-Text: +OK accepted\n\n")
-            if self.pieces:
-                link.sendall(self.pieces.pop(0))
+            # Who is connected may go at any moment, as from a switch.
+            with contextlib.suppress(OSError):
+                self._greet(link)
+
+    def _greet(self, link):
+        link.sendall(b"Content-Type: auth/request\n\n")
+        for _ in range(2):  # the password, the subscription
+            if not link.recv(65536):
+                return
+            link.sendall(b"Content-Type: command/reply\nReply-Text: +OK accepted\n\n")
+        if self.pieces:
+            link.sendall(self.pieces.pop(0))
 
     def __enter__(self):
         return self
