@@ -103,8 +103,8 @@ class Phones:
         for phone, row in listed.values():
             if self._add(phone):
                 seen = {
-                    "contact": row.get("url"),
-                    "network_ip": row.get("network_ip"),
+                    "contact": _text(row, "url"),
+                    "network_ip": _text(row, "network_ip"),
                     "synthetic": True,
                     "synthetic_reason": "found in show registrations",
                 }
@@ -174,10 +174,17 @@ def _seen(event: Observed) -> _Phone | None:
 
 
 def _listed(row: Mapping[str, Any]) -> _Phone | None:
-    said = {name: str(row.get(name) or "") for name in ("reg_user", "realm", "url", "token")}
-    if not said["reg_user"] or not said["realm"]:
+    extension, domain, url, token = (
+        _text(row, name) or "" for name in ("reg_user", "realm", "url", "token")
+    )
+    if not extension or not domain:
         return None
-    return _Phone((said["reg_user"], said["realm"]), _address(said["url"]), said["token"])
+    return _Phone((extension, domain), _address(url), token)
+
+
+def _text(row: Mapping[str, Any], name: str) -> str | None:
+    value = row.get(name)
+    return value if isinstance(value, str) else None
 
 
 def _address(contact: str) -> str:
