@@ -78,7 +78,7 @@ def channel(rabbit) -> Iterator[pika.adapters.blocking_connection.BlockingChanne
     declared.stop()
     connection = pika.BlockingConnection(pika.URLParameters(rabbit.url))
     channel = connection.channel()
-    for queue in ("dialer.commands", "directory.commands", "cdr.raw", "cdr.events", topology.DEAD):
+    for queue in topology.QUEUES:
         channel.queue_purge(queue)
     yield channel
     if connection.is_open:

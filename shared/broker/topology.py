@@ -29,8 +29,12 @@ _WORK: tuple[tuple[str, str, str], ...] = (
     ("directory.events", EVENTS, "user.registered"),
     ("directory.events", EVENTS, "user.unregistered"),
     ("cdr.raw", CDR, ""),
+    ("events.cdr", CDR, ""),
     ("cdr.events", EVENTS, "#"),
 )
+
+# Every queue whose messages are taken out of it.
+QUEUES = (DEAD, *sorted({queue for queue, _, _ in _WORK}))
 
 _DELIVERIES = 20  # a backstop for messages that kill their consumer; handlers give up earlier
 

@@ -27,6 +27,7 @@ class CommandRow(Base):
     """
 
     __tablename__ = "commands"
+    __table_args__ = (Index("commands_by_time", "switch", "claimed_at"),)
 
     id: Mapped[UUID] = mapped_column(primary_key=True)
     name: Mapped[str] = mapped_column(String(64))
