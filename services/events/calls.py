@@ -21,12 +21,19 @@ class Leg:
     hung_up_at: int | None = None
     ended: bool = False
     hangup_cause: str | None = None
-    disposition: str | None = None
-
-    @property
-    def far_end_hung_up(self) -> bool:
-        """Whether the phone ended the leg, not the switch. FreeSWITCH says `recv_bye` and alike."""
-        return (self.disposition or "").startswith("recv_")
+    far_end: bool = False
+    """Whether the phone ended the leg, not the switch."""
+    held: bool = False
+    recordings: list[str] = field(default_factory=list)
+    """The files that are being written."""
+    transfer: str | None = None
+    """The transfer that it came by last, as the switch names it."""
+    doubtful: bool = False
+    """It may have gone without a word: the link broke, or the switch died."""
+    lost: bool = False
+    """The switch died under it, and did not take it up again."""
+    proven: bool = True
+    """Whether its end was seen; else it was concluded, and a record may know better."""
 
 
 @dataclass(slots=True)
@@ -47,6 +54,46 @@ class Pairing:
 
 
 @dataclass(slots=True)
+class Offer:
+    """A member offered to an agent, whose phone rings or is about to."""
+
+    agent: str
+    fact: str
+    answered: bool = False
+    over: bool = False
+
+
+@dataclass(slots=True)
+class Stay:
+    """One stay of a leg in a queue, as a member of mod_callcenter's."""
+
+    member_id: str
+    queue: str
+    leg_id: str
+    joined_at: int
+    left_at: int | None = None
+    reason: str | None = None
+    offers: list[Offer] = field(default_factory=list)
+
+    def offer(self, agent: str) -> Offer | None:
+        """Return the offer to this agent that is not over."""
+        return next((o for o in self.offers if o.agent == agent and not o.over), None)
+
+
+@dataclass(slots=True)
+class Figures:
+    """What `call.ended` told of the call, and a record may correct."""
+
+    outcome: str
+    failed_leg: str | None
+    hangup_cause: str | None
+    hung_up_by: str
+    ring_ms: int
+    talk_ms: int
+    total_ms: int
+
+
+@dataclass(slots=True)
 class Call:
     """A conversation, or the try of one."""
 
@@ -55,9 +102,13 @@ class Call:
     direction: Direction
     crm_uuid: str | None
     product_code: str | None
-    sequence: int = 0
     legs: dict[str, Leg] = field(default_factory=dict)
     pairings: list[Pairing] = field(default_factory=list)
+    stays: list[Stay] = field(default_factory=list)
+    recovered_in: str | None = None
+    """The run of the switch (its Core-UUID) that took the call up again."""
+    ended_at: int | None = None
+    told: Figures | None = None
 
     @property
     def next_letter(self) -> str:
@@ -76,10 +127,21 @@ class Call:
         return all(leg.ended for leg in self.legs.values())
 
     @property
+    def established(self) -> list[Pairing]:
+        """The pairings in which two heard each other, the first one first."""
+        paired = [pairing for pairing in self.pairings if pairing.established_at is not None]
+        return sorted(paired, key=lambda pairing: pairing.established_at or 0)
+
+    @property
     def established_at(self) -> int | None:
         """When two legs first heard each other."""
-        times = [p.established_at for p in self.pairings if p.established_at is not None]
-        return min(times, default=None)
+        paired = self.established
+        return paired[0].established_at if paired else None
+
+    @property
+    def queue(self) -> str | None:
+        """The queue that it is in, or was in last."""
+        return self.stays[-1].queue if self.stays else None
 
     def standing(self, leg_id: str | None = None) -> Iterator[Pairing]:
         """Return the pairings that last, of one leg or of all."""
@@ -91,3 +153,11 @@ class Call:
         """End what pairings the leg still has."""
         for pairing in self.standing(leg.leg_id):
             pairing.ended_at = at
+
+    def stay(self, member_id: str | None) -> Stay | None:
+        """Return the stay of this member."""
+        return next((stay for stay in self.stays if stay.member_id == member_id), None)
+
+    def open_stays(self) -> Iterator[Stay]:
+        """Return the stays that last."""
+        return (stay for stay in self.stays if stay.left_at is None)

@@ -52,6 +52,11 @@ class Observed:
         return self.time("Event-Date-Timestamp") or 0
 
     @property
+    def core(self) -> str | None:
+        """The run of the switch that made the event: another one after each start."""
+        return self.text("Core-UUID")
+
+    @property
     def leg_id(self) -> str | None:
         """The channel that the event is about."""
         return self.text("Unique-ID")
@@ -91,6 +96,11 @@ class Observed:
             "Channel-Call-UUID",
         )
         return [value for name in names if (value := self.text(name))]
+
+    @property
+    def partners_or_self(self) -> list[str]:
+        """The legs that this one may belong to; its own where there is none."""
+        return self.partners or [self.leg_id or ""]
 
     @property
     def sip_status(self) -> int | None:

@@ -7,6 +7,7 @@ from shared.telephony.causes import is_clearing, outcome_of
 from shared.telephony.words import Outcome
 
 SYSTEM = "system"
+SERVED = "served"
 _TWO = 2
 
 
@@ -22,23 +23,42 @@ class Verdict:
 
 def judge(call: Call) -> Verdict:
     """Return the verdict on a call all of whose legs have ended."""
-    by_time = sorted(call.legs.values(), key=lambda leg: leg.hung_up_at or 0)
-    far_ends = [leg for leg in by_time if leg.far_end_hung_up]
+    legs = sorted(_who_counts(call), key=lambda leg: leg.hung_up_at or 0)
+    far_ends = [leg for leg in legs if leg.far_end]
     hung_up_by = far_ends[0].letter if far_ends else SYSTEM
-    if call.established_at is not None:
-        return Verdict(Outcome.ANSWERED, None, by_time[0].hangup_cause, hung_up_by)
+    if call.recovered_in is None and any(leg.lost for leg in call.legs.values()):
+        return Verdict(Outcome.LOST, None, None, SYSTEM)
+    if call.established or any(stay.reason == SERVED for stay in call.stays):
+        return Verdict(Outcome.ANSWERED, None, legs[0].hangup_cause, hung_up_by)
+    if call.stays:
+        return Verdict(Outcome.ABANDONED, None, legs[0].hangup_cause, hung_up_by)
     failed_leg, cause = _failure(list(call.legs.values()))
     outcome = outcome_of(cause)
-    answered = sum(leg.answered_at is not None for leg in by_time)
+    answered = sum(leg.answered_at is not None for leg in legs)
     if outcome is Outcome.CANCELLED and answered >= _TWO:
         # Both sides took the call and never heard each other: nobody's wish.
         outcome = Outcome.FAILED
     return Verdict(outcome, failed_leg, cause, hung_up_by)
 
 
-def never_placed(hangup_cause: str) -> Verdict:
+def never_placed(hangup_cause: str | None) -> Verdict:
     """Return the verdict on a call whose first leg the switch never made."""
     return Verdict(outcome_of(hangup_cause), "a", hangup_cause, SYSTEM)
+
+
+def _who_counts(call: Call) -> list[Leg]:
+    """Return the legs that can have ended the call.
+
+    Of one that was established, the two who talked last: whoever left before was replaced. Of one
+    in a queue, its member: agents who did not take the call ended nothing.
+    """
+    legs = list(call.legs.values())
+    if call.established:
+        return [leg for leg in legs if leg.leg_id in call.established[-1].legs]
+    if call.stays:
+        members = {stay.leg_id for stay in call.stays}
+        return [leg for leg in legs if leg.leg_id in members] or legs
+    return legs
 
 
 def _failure(legs: list[Leg]) -> tuple[str | None, str | None]:

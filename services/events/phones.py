@@ -74,6 +74,19 @@ class Phones:
             self._event("user.unregistered", phone.user, event.stamp, _fact(event), _told(event))
         ]
 
+    def recall(self, kind: str, said: Mapping[str, Any]) -> None:
+        """Take in who was told to be registered, or not to be any more; the list may differ."""
+        extension, domain = _text(said, "extension"), _text(said, "domain")
+        if extension is None or domain is None:
+            return
+        user = (extension, domain)
+        if kind == "user.unregistered":
+            self._known.pop(user, None)
+        elif not self._known.get(user):
+            phone = _Phone(user, _address(_text(said, "contact") or ""), "")
+            self._known[user] = {phone.address: phone}
+            self._doubtful.add(phone)
+
     def doubt(self) -> None:
         """Take nothing for certain any more: the link broke."""
         self._doubtful = {phone for known in self._known.values() for phone in known.values()}

@@ -23,7 +23,23 @@ EVENTS: Mapping[str, str] = {
     "leg.answered": "Somebody took the call on this leg.",
     "leg.ended": "The leg is gone; its figures are final.",
     "call.established": "Two legs hear each other; once for each pairing.",
-    "call.ended": "The call is over; exactly once, and nothing follows it.",
+    "call.held": "A leg was put on hold.",
+    "call.resumed": "A leg was taken back from hold.",
+    "call.transferred": "A leg that talked was sent to somebody else.",
+    "call.monitored": "Somebody began to listen to a leg.",
+    "call.recovered": "The switch died under the call, and took it up again.",
+    "dtmf.received": "A key was pressed on the phone of a leg.",
+    "recording.started": "A leg is being recorded.",
+    "recording.stopped": "A leg is no longer recorded; the file is complete.",
+    "queue.joined": "A leg waits in a queue.",
+    "queue.left": "A leg waits no more: it was served, or left.",
+    "agent.offered": "A waiting call is offered to an agent.",
+    "agent.answered": "The agent took the call that was offered.",
+    "agent.missed": "The agent did not take the call that was offered.",
+    "agent.status": "An agent is available, on a break, or signed out.",
+    "agent.state": "An agent waits, is being called, or talks.",
+    "call.ended": "The call is over; exactly once, and only a correction follows it.",
+    "call.corrected": "A record proved what was told of an ended call wrong.",
     "user.registered": "A phone registered where none of the user's was before.",
     "user.unregistered": "The user's last phone is gone.",
     "user.changed": "A user was created, updated or deleted.",
@@ -38,7 +54,7 @@ class Event:
 
     `fact` sets it apart from the other facts of its type about the same subject: the same fact
     always gets the same id, whoever tells it and however often. `at` is in microseconds since
-    1970, UTC, the switch's own stamp. `sequence` counts the events of a call, from 1.
+    1970, UTC, the switch's own stamp. Events `of_call` are numbered when they are told.
     """
 
     type: str
@@ -46,7 +62,7 @@ class Event:
     subject: str
     at: int
     fact: str = ""
-    sequence: int | None = None
+    of_call: bool = False
     data: Mapping[str, Any]
     id: UUID = field(init=False)
 
@@ -55,8 +71,8 @@ class Event:
         identity = "|".join((self.source, self.subject, self.type, self.fact))
         object.__setattr__(self, "id", uuid5(_EVENTS, identity))
 
-    def encode(self) -> bytes:
-        """Return the event as it goes on the wire."""
+    def encode(self, sequence: int | None = None) -> bytes:
+        """Return the event as it goes on the wire; `sequence` counts those of a call, from 1."""
         envelope = {
             "specversion": "1.0",
             "id": str(self.id),
@@ -68,11 +84,16 @@ class Event:
             "dataschema": f"https://voice-api.invalid/schemas/{self.type}/v1",
             "data": self.data,
         }
-        if self.sequence is not None:
-            envelope["sequence"] = str(self.sequence)
+        if sequence is not None:
+            envelope["sequence"] = str(sequence)
         return orjson.dumps(envelope)
 
 
 def moment(microseconds: int) -> datetime:
     """Return the time that a switch's stamp stands for, exactly."""
     return _EPOCH + timedelta(microseconds=microseconds)
+
+
+def microseconds(at: datetime) -> int:
+    """Return the stamp that a time stands for: what `moment` was made of."""
+    return (at - _EPOCH) // timedelta(microseconds=1)

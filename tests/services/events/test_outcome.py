@@ -19,7 +19,7 @@ def leg(letter, *, answered=False, cause="NORMAL_CLEARING", disposition="send_by
         hung_up_at=at,
         ended=True,
         hangup_cause=cause,
-        disposition=disposition,
+        far_end=disposition.startswith("recv_"),
     )
 
 

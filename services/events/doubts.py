@@ -1,0 +1,200 @@
+"""What is concluded about legs that went without a word: nobody listened, or the switch died.
+
+A leg is doubtful from the moment the link breaks until it is heard or listed again. One that is not
+there any more is given a while for its record (CDR) to tell how it ended; one whose switch has
+died, for the switch to take it up again. Then its end is told, marked as concluded.
+
+Deadlines are on our own clock; what is told is told on the switch's.
+"""
+
+from collections import OrderedDict, defaultdict
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from services.events.book import Book
+from services.events.calls import Call, Leg
+from services.events.legs import Legs
+from services.events.narrator import Narrator
+from services.events.observed import Observed
+
+GONE = "not in show channels"
+LOST = "the switch was restarted and did not take it up again"
+_MOST_UNPROVEN = 20_000
+_ALIVE = {"ACTIVE", "HELD", "UNHELD", "EARLY", "RINGING", "RING_WAIT"}
+
+
+@dataclass(slots=True)
+class _Record:
+    """A record of a leg that is not known to have ended."""
+
+    event: Observed
+    due: int
+
+
+class Doubts:
+    """Compares what was told with what the switch, and its records, say."""
+
+    def __init__(self, book: Book, legs: Legs, narrator: Narrator, grace_us: int) -> None:
+        self._book = book
+        self._legs = legs
+        self._narrator = narrator
+        self._grace = grace_us
+        self._core: str | None = None
+        self._broke_at = 0  # on the switch's clock
+        self._leaving: dict[str, tuple[int, str]] = {}  # legs, when they are given up, and why
+        self._records: dict[str, _Record] = {}
+        self._unproven: OrderedDict[str, Call] = OrderedDict()
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether something waits for its time."""
+        return bool(self._leaving or self._records)
+
+    def link_broke(self, heard_at: int) -> None:
+        """Doubt everything. `heard_at` is the switch's time when it was heard last."""
+        self._broke_at = heard_at
+        for call in self._book.calls.values():
+            for leg in call.legs.values():
+                leg.doubtful = not leg.ended
+
+    def core_seen(self, core: str, now: int, heard_at: int) -> None:
+        """Note the run of the switch: with another one, every leg is gone that does not return."""
+        if core == self._core:
+            return
+        if self._core is not None:
+            self.link_broke(self._broke_at or heard_at)
+            for call in self._book.calls.values():
+                for leg_id, leg in call.legs.items():
+                    if not leg.ended:
+                        self._leaving[leg_id] = (now + self._grace, LOST)
+        self._core = core
+
+    def knows_core(self, core: str) -> bool:
+        """Tell whether this is the run of the switch that is known; cheap."""
+        return core == self._core
+
+    def heard(self, call: Call, leg: Leg) -> None:
+        """Note that a doubtful leg lives; tell so where its switch had died."""
+        leg.doubtful = False
+        _, why = self._leaving.pop(leg.leg_id, (0, GONE))
+        if why is LOST and call.recovered_in != self._core:
+            call.recovered_in = self._core
+            at = max(self._broke_at, leg.answered_at or leg.created_at)
+            self._narrator.tell(
+                call, "call.recovered", at, fact=str(self._core), core_uuid=self._core
+            )
+
+    def listed(self, rows: Iterable[Mapping[str, Any]], now: int) -> list[str]:
+        """Compare with the rows of `show channels`; return the legs that want a closer look.
+
+        Those are the ones that are not known, and the ones that may have come further unseen. The
+        list is a moment behind the events, so only legs that are doubtful are missed in it.
+        """
+        states = {str(row.get("uuid")): str(row.get("callstate")) for row in rows}
+        closer = [
+            leg_id
+            for leg_id, state in states.items()
+            if not self._book.is_over(leg_id)
+            and self._book.find(leg_id) is None
+            and state in _ALIVE
+        ]
+        for call in list(self._book.calls.values()):
+            for leg_id, leg in call.legs.items():
+                if not leg.doubtful:
+                    continue
+                if leg_id not in states:
+                    self._leaving.setdefault(leg_id, (now + self._grace, GONE))
+                elif leg_id not in self._leaving or self._leaving[leg_id][1] is LOST:
+                    closer.append(leg_id)
+        return closer
+
+    def record(self, event: Observed, now: int) -> None:
+        """Take in a record: a proof that its leg is over.
+
+        It comes before the last event of its leg. So what it says of a leg that is heard is left to
+        that event, for a while; and what it says of a leg of which nobody knows is told after that
+        while, unless the leg was known and forgotten.
+        """
+        leg_id = event.leg_id
+        if leg_id is None:
+            return
+        unproven = self._unproven.pop(leg_id, None)
+        if unproven is not None:
+            self._legs.proved(unproven, unproven.legs[leg_id], event)
+            return
+        if self._book.is_over(leg_id):
+            return
+        found = self._book.find(leg_id)
+        if found is not None and found[1].doubtful:
+            self._settle(*found, event)
+        elif found is None or not found[1].ended:
+            self._records[leg_id] = _Record(event, now + self._grace)
+
+    def tick(self, now: int) -> None:
+        """Conclude what has waited long enough."""
+        due = [leg_id for leg_id, (when, _) in self._leaving.items() if when <= now]
+        for leg_id in due:
+            _, why = self._leaving.pop(leg_id)
+            found = self._book.find(leg_id)
+            if found is not None and not found[1].ended:
+                found[1].lost = why is LOST
+                self._legs.vanished(*found, self._broke_at, why)
+                self.note_unproven(*found)
+        if any(record.due <= now for record in self._records.values()):
+            self._settle_records(now)
+
+    def is_settled(self, leg_id: str) -> bool:
+        """Tell whether a leg's record is not needed any more."""
+        return leg_id not in self._records
+
+    def note_unproven(self, call: Call, leg: Leg) -> None:
+        """Remember a leg whose end was concluded, for its record."""
+        if leg.proven:
+            return
+        self._unproven[leg.leg_id] = call
+        while len(self._unproven) > _MOST_UNPROVEN:
+            self._unproven.popitem(last=False)
+
+    def _settle(self, call: Call, leg: Leg, event: Observed) -> None:
+        leg.doubtful = False
+        self._leaving.pop(leg.leg_id, None)
+        self._legs.gone(call, leg, event)
+
+    def _settle_records(self, now: int) -> None:
+        """Tell what records say of which no event came: whole calls, or the last of one."""
+        calls: dict[str, list[_Record]] = defaultdict(list)
+        for leg_id, record in list(self._records.items()):
+            found = self._book.find(leg_id)
+            if self._book.is_over(leg_id) or (found is not None and found[1].ended):
+                del self._records[leg_id]
+            else:
+                event = record.event
+                calls[event.variable("call_id") or event.partners_or_self[0]].append(record)
+        for records in calls.values():
+            if all(record.due <= now for record in records):
+                self._tell_unheard([record.event for record in records])
+
+    def _tell_unheard(self, events: list[Observed]) -> None:
+        """Tell the legs of one call from their records: first all that began, then all that ended.
+
+        The other way round the call would be over with the first of them.
+        """
+        found = []
+        for event in sorted(events, key=lambda event: event.time(_CREATED) or 0):
+            self._records.pop(event.leg_id or "", None)
+            ended_at = event.time("Caller-Channel-Hangup-Time") or event.stamp
+            known = self._book.find(event.leg_id)
+            if known is None and ended_at <= self._book.remembers_since:
+                continue  # it may have been told, and forgotten since
+            leg = known or self._book.look_up(event)
+            if leg is not None:
+                self._legs.seen(*leg, event)
+                found.append((leg, event))
+        for (call, leg), event in sorted(
+            found, key=lambda each: each[1].time("Caller-Channel-Hangup-Time") or 0
+        ):
+            self._settle(call, leg, event)
+
+
+_CREATED = "Caller-Channel-Created-Time"
