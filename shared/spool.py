@@ -31,20 +31,30 @@ class Spool:
 
     def append(self, name: str, body: bytes) -> None:
         """Keep a message; raise `SpoolUnwritable` where it could not be kept."""
-        with self._used() as database:
-            database.execute("INSERT INTO spool (name, body) VALUES (?, ?)", (name, body))
+        self.extend([(name, body)])
 
-    def oldest(self, limit: int) -> Sequence[tuple[int, str, bytes]]:
-        """Return the oldest messages: their place, name and body."""
+    def extend(self, messages: Sequence[tuple[str, bytes]]) -> None:
+        """Keep messages, all or none; raise `SpoolUnwritable` where they could not be kept."""
+        with self._used() as database, _transaction(database):
+            database.executemany("INSERT INTO spool (name, body) VALUES (?, ?)", messages)
+
+    def oldest(self, limit: int, *, after: int = 0) -> Sequence[tuple[int, str, bytes]]:
+        """Return the oldest messages behind a place: their place, name and body."""
         with self._used() as database:
             return database.execute(
-                "SELECT id, name, body FROM spool ORDER BY id LIMIT ?", (limit,)
+                "SELECT id, name, body FROM spool WHERE id > ? ORDER BY id LIMIT ?", (after, limit)
             ).fetchall()
 
-    def remove(self, place: int) -> None:
-        """Forget a message that is safe elsewhere."""
+    @property
+    def last_place(self) -> int:
+        """The place of the newest message; 0 where there is none."""
         with self._used() as database:
-            database.execute("DELETE FROM spool WHERE id = ?", (place,))
+            return int(database.execute("SELECT coalesce(max(id), 0) FROM spool").fetchone()[0])
+
+    def remove(self, *places: int) -> None:
+        """Forget messages that are safe elsewhere."""
+        with self._used() as database, _transaction(database):
+            database.executemany("DELETE FROM spool WHERE id = ?", [(place,) for place in places])
 
     def __len__(self) -> int:
         with self._used() as database:
@@ -63,3 +73,14 @@ class Spool:
                 yield self._database
         except sqlite3.Error as error:
             raise SpoolUnwritable(str(error)) from error
+
+
+@contextmanager
+def _transaction(database: sqlite3.Connection) -> Iterator[None]:
+    database.execute("BEGIN")
+    try:
+        yield
+    except BaseException:
+        database.execute("ROLLBACK")
+        raise
+    database.execute("COMMIT")

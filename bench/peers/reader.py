@@ -5,13 +5,12 @@ The same frames read the same way, the same messages published the same way; not
 
 import logging
 import os
-from concurrent.futures import Future
 
 import orjson
 import structlog
 
 from bench.stream import stream
-from services.events.life import SUBSCRIPTION
+from services.events.life import SUBSCRIPTION, SwitchLife
 from services.events.teller import Teller
 from shared.broker.connection import Broker
 from shared.broker.message import Message
@@ -50,13 +49,8 @@ def thought_of(events: list[bytes]) -> list[list[Message]]:
     """Return what the product would publish at each of the events."""
     told: list[Message] = []
 
-    def note(message: Message) -> "Future[None]":
-        told.append(message)
-        confirmed: Future[None] = Future()
-        confirmed.set_result(None)
-        return confirmed
-
-    teller = Teller("fs1", note)
+    teller = Teller("fs1", SwitchLife("fs1"), told.append)
+    teller.speak([])
     messages = []
     for event in events:
         teller.hear(orjson.loads(event))

@@ -4,22 +4,16 @@ Fields are those of mod_json_cdr; with its `encode-values` (the default) the val
 inside the JSON. Times are microseconds since 1970, "0" for what did not happen.
 """
 
-import json
 from collections.abc import Mapping
 from typing import Any
 from urllib.parse import unquote
 
-import orjson
-
 from shared.messages.events import moment
+from shared.telephony.records import NotARecord, load
 
 _LATEST = 253_402_300_799_000_000  # the end of the year 9999
 _LARGEST = 2**31 - 1
 _MOST_DIGITS = 18
-
-
-class NotARecord(ValueError):
-    """The body is no CDR of a leg, and never will be."""
 
 
 def read(body: bytes, *, leg_id: str) -> dict[str, Any]:
@@ -27,7 +21,7 @@ def read(body: bytes, *, leg_id: str) -> dict[str, Any]:
 
     `leg_id` is the one of the request, for a record that does not name its own.
     """
-    raw = _load(body)
+    raw = load(body)
     variables = raw.get("variables")
     value = _Values(variables if isinstance(variables, dict) else {})
     leg = value.text("uuid") or leg_id.replace("\0", "\ufffd")
@@ -76,31 +70,6 @@ class _Values:
         text = self.text(name)
         stamp = _int(text) or 0
         return stamp if 0 < stamp <= _LATEST else None
-
-
-def _load(body: bytes) -> dict[str, Any]:
-    try:
-        raw = orjson.loads(body)
-    except orjson.JSONDecodeError:
-        try:
-            # A phone may have put bytes that are no UTF-8 into it.
-            raw = json.loads(body.decode("utf-8", "replace"), strict=False)
-        except (ValueError, RecursionError):
-            raise NotARecord("it is not JSON") from None
-    if not isinstance(raw, dict):
-        raise NotARecord("it is not a JSON object")
-    return _storable(raw) if b"\\u0000" in body or b"\0" in body else raw
-
-
-def _storable(value: Any) -> Any:
-    """Return the value without the one character that PostgreSQL's text cannot hold."""
-    if isinstance(value, str):
-        return value.replace("\0", "\ufffd")
-    if isinstance(value, list):
-        return [_storable(item) for item in value]
-    if isinstance(value, dict):
-        return {_storable(name): _storable(item) for name, item in value.items()}
-    return value
 
 
 def _text(value: Any) -> str | None:

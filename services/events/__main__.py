@@ -2,15 +2,23 @@
 
 import argparse
 import sys
+from functools import partial
+from urllib.parse import quote
 
-from services.events.life import SUBSCRIPTION
-from services.events.listener import Listener
+from sqlalchemy import Engine
+
+from services.events import store
+from services.events.handlers import Records, queue_of
+from services.events.outbox import Outbox
+from services.events.post import Beside, Post
 from services.events.settings import EventsSettings
-from services.events.teller import Teller
+from services.events.traces import Traces
 from shared import health, logs, process
 from shared.broker.connection import Broker
+from shared.database.engine import open_engine, reaching
+from shared.dependency import DependencyAway
 from shared.settings import load
-from shared.switch.address import SwitchAddress
+from shared.spool import Spool
 
 
 def main() -> None:
@@ -25,35 +33,57 @@ def main() -> None:
     logs.configure("events")
     process.block_signals()
     broker = Broker(
-        settings.amqp_url.get_secret_value(), name="events", journal_days=settings.events_keep_days
+        settings.amqp_url.get_secret_value(),
+        name="events",
+        journal_days=settings.events_keep_days,
+        queues=[queue_of(switch.name) for switch in settings.switches],
     )
+    engine = open_engine(settings.database_url.get_secret_value())
+    beside = Beside(partial(_registered, engine), settings.lost_grace_seconds)
+    outboxes = {
+        switch.name: Outbox(
+            switch.name,
+            broker,
+            Spool(settings.state_dir / f"events-{quote(switch.name, safe='')}.sqlite"),
+            most=settings.events_spool_most,
+            when_full=settings.events_spool_full,
+        )
+        for switch in switches
+    }
+    posts = [Post(switch, broker, outboxes[switch.name], beside) for switch in switches]
+    speakers = {post.name: post.speaker for post in posts}
+    records = Records(broker, speakers)
+    traces = Traces(engine, speakers)
     broker.start()
-    listeners = [_listener(switch, broker) for switch in switches]
-    for listener in listeners:
-        listener.start()
+    for start in (
+        *(outbox.start for outbox in outboxes.values()),
+        *(post.start for post in posts),
+        records.start,
+        traces.start,
+    ):
+        start()
     checks = {"broker": lambda: broker.connected}
-    checks |= {f"switch {listener.name}": _heard(listener) for listener in listeners}
+    checks |= {f"switch {post.name}": post.is_heard for post in posts}
     stops = [health.serve(settings.events_bind, checks)] if settings.events_bind else []
     process.wait_for_stop()
-    process.stop_all(*(listener.stop for listener in listeners), broker.stop, *stops)
+    process.stop_all(
+        *(post.stop for post in posts),
+        records.stop,
+        traces.stop,
+        *(outbox.stop for outbox in outboxes.values()),
+        broker.stop,
+        *stops,
+    )
     process.leave_nobody_waiting()
 
 
-def _heard(listener: Listener) -> health.Check:
-    return lambda: listener.up
-
-
-def _listener(switch: SwitchAddress, broker: Broker) -> Listener:
-    teller = Teller(switch.name, broker.publish)
-    return Listener(
-        switch,
-        SUBSCRIPTION,
-        on_event=teller.hear,
-        is_list_wanted=teller.are_phones_in_doubt,
-        on_registrations=teller.registrations,
-        on_up=teller.switch_up,
-        on_down=teller.switch_down,
-    )
+def _registered(engine: Engine, switch: str) -> list[tuple[str, str]]:
+    """Return who was registered; nobody where the database cannot say."""
+    try:
+        with reaching():
+            return store.registered(engine, switch)
+    except DependencyAway:
+        return []
 
 
 if __name__ == "__main__":

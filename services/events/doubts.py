@@ -21,7 +21,9 @@ from services.events.observed import Observed
 GONE = "not in show channels"
 LOST = "the switch was restarted and did not take it up again"
 _MOST_UNPROVEN = 20_000
-_ALIVE = {"ACTIVE", "HELD", "UNHELD", "EARLY", "RINGING", "RING_WAIT"}
+_OVER = {"HANGUP"}
+_ANSWERED = {"ACTIVE", "HELD", "UNHELD", "RING_WAIT"}
+_RINGING = {"RINGING", "EARLY"}
 
 
 @dataclass(slots=True)
@@ -44,6 +46,7 @@ class Doubts:
         self._broke_at = 0  # on the switch's clock
         self._leaving: dict[str, tuple[int, str]] = {}  # legs, when they are given up, and why
         self._records: dict[str, _Record] = {}
+        self._absent: set[str] = set()  # legs that were not in the last list
         self._unproven: OrderedDict[str, Call] = OrderedDict()
 
     @property
@@ -85,29 +88,43 @@ class Doubts:
                 call, "call.recovered", at, fact=str(self._core), core_uuid=self._core
             )
 
-    def listed(self, rows: Iterable[Mapping[str, Any]], now: int) -> list[str]:
-        """Compare with the rows of `show channels`; return the legs that want a closer look.
+    def listed(
+        self, rows: Iterable[Mapping[str, Any]], calls: Iterable[Mapping[str, Any]], now: int
+    ) -> list[str]:
+        """Compare with `show channels` and `show calls`; return the legs that want a closer look.
 
-        Those are the ones that are not known, and the ones that may have come further unseen. The
-        list is a moment behind the events, so only legs that are doubtful are missed in it.
+        Those are the ones that are not known, and the ones that have come further unseen. The lists
+        are a moment behind the events: a leg that is not doubtful is missed only when it was not
+        there the last time either.
         """
-        states = {str(row.get("uuid")): str(row.get("callstate")) for row in rows}
-        closer = [
-            leg_id
-            for leg_id, state in states.items()
-            if not self._book.is_over(leg_id)
-            and self._book.find(leg_id) is None
-            and state in _ALIVE
-        ]
+        states = {
+            str(row.get("uuid")): str(row.get("callstate"))
+            for row in rows
+            if row.get("callstate") not in _OVER
+        }
+        known = {pairing.legs for call in self._book.calls.values() for pairing in call.standing()}
+        pairs = {frozenset((str(row.get("uuid")), str(row.get("b_uuid")))) for row in calls}
+        paired = {leg_id for pair in pairs - known for leg_id in pair}
+        absent = set()
+        closer = [leg_id for leg_id in states if not self._is_known(leg_id)]
         for call in list(self._book.calls.values()):
             for leg_id, leg in call.legs.items():
-                if not leg.doubtful:
+                if leg.ended:
                     continue
                 if leg_id not in states:
-                    self._leaving.setdefault(leg_id, (now + self._grace, GONE))
-                elif leg_id not in self._leaving or self._leaving[leg_id][1] is LOST:
-                    closer.append(leg_id)
+                    absent.add(leg_id)
+                    if leg.doubtful or leg_id in self._absent:
+                        self._leaving.setdefault(leg_id, (now + self._grace, GONE))
+                elif leg.doubtful:
+                    self.heard(call, leg)
+                    further = leg_id in paired or _is_further(leg, states[leg_id])
+                    if further or any(call.open_stays()):
+                        closer.append(leg_id)
+        self._absent = absent
         return closer
+
+    def _is_known(self, leg_id: str) -> bool:
+        return self._book.is_over(leg_id) or self._book.find(leg_id) is not None
 
     def record(self, event: Observed, now: int) -> None:
         """Take in a record: a proof that its leg is over.
@@ -187,10 +204,10 @@ class Doubts:
             known = self._book.find(event.leg_id)
             if known is None and ended_at <= self._book.remembers_since:
                 continue  # it may have been told, and forgotten since
-            leg = known or self._book.look_up(event)
-            if leg is not None:
-                self._legs.seen(*leg, event)
-                found.append((leg, event))
+            looked_up = known or self._book.look_up(event)
+            if looked_up is not None:
+                self._legs.seen(*looked_up, event)
+                found.append((looked_up, event))
         for (call, leg), event in sorted(
             found, key=lambda each: each[1].time("Caller-Channel-Hangup-Time") or 0
         ):
@@ -198,3 +215,10 @@ class Doubts:
 
 
 _CREATED = "Caller-Channel-Created-Time"
+
+
+def _is_further(leg: Leg, state: str) -> bool:
+    """Tell whether the switch has a leg in a state that was not told."""
+    if leg.answered_at is None and state in _ANSWERED:
+        return True
+    return leg.ringing_at is None and leg.answered_at is None and state in _RINGING

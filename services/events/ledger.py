@@ -1,4 +1,4 @@
-"""What has been told of each call: its events are numbered here, each once.
+"""What has been told: each event once, those of a call numbered.
 
 Numbers are given when an event is told, not when its fact is seen: of two who see the same facts
 only one speaks, and whoever speaks goes on from the last number that the journal shows.
@@ -6,15 +6,25 @@ only one speaks, and whoever speaks goes on from the last number that the journa
 
 from collections import OrderedDict
 from dataclasses import dataclass, field
+from uuid import UUID
 
-# Ended calls that a record may still correct.
-_REMEMBERED = 30_000
+from shared.messages.events import Event
+
+# Ended calls that a record may still correct, and events of no call that may come twice.
+_CALLS_REMEMBERED = 30_000
+_EVENTS_REMEMBERED = 20_000
 
 
 @dataclass(slots=True)
 class _Account:
     last: int = 0
-    told: set[str] = field(default_factory=set)
+    told: set[UUID] = field(default_factory=set)
+
+    def next(self, event_id: UUID) -> int:
+        """Enter an event; return its number."""
+        self.last += 1
+        self.told.add(event_id)
+        return self.last
 
 
 class Ledger:
@@ -23,30 +33,37 @@ class Ledger:
     def __init__(self) -> None:
         self._open: dict[str, _Account] = {}
         self._closed: OrderedDict[str, _Account] = OrderedDict()
+        self._others: OrderedDict[UUID, None] = OrderedDict()
 
-    def number(self, call_id: str, event_id: str, kind: str) -> int | None:
-        """Return the number under which an event is to be told; None if it was told before."""
-        account = self._account(call_id, kind)
-        if event_id in account.told:
+    def encode(self, event: Event) -> bytes | None:
+        """Return an event as it is to be told, with its number; None if it was told before."""
+        if not event.of_call:
+            if event.id in self._others:
+                return None
+            self._note_other(event.id)
+            return event.encode()
+        account = self._account(event.subject, event.type)
+        if event.id in account.told:
             return None
-        account.last += 1
-        account.told.add(event_id)
-        return account.last
+        return event.encode(account.next(event.id))
 
-    def note(self, call_id: str, event_id: str, kind: str, sequence: int) -> None:
-        """Note what somebody has told."""
-        account = self._account(call_id, kind)
+    def renumber(self, event_id: UUID, call_id: str, kind: str) -> int:
+        """Return the number under which an event that waited is to be told now."""
+        return self._account(call_id, kind).next(event_id)
+
+    def note(self, event_id: UUID, subject: str, kind: str, sequence: int | None) -> None:
+        """Note what was told, by us or by another."""
+        if sequence is None:
+            self._note_other(event_id)
+            return
+        account = self._account(subject, kind)
         account.last = max(account.last, sequence)
         account.told.add(event_id)
 
-    def was_told(self, call_id: str, event_id: str) -> bool:
-        """Tell whether an event of a call was told."""
-        account = self._open.get(call_id) or self._closed.get(call_id)
-        return account is not None and event_id in account.told
-
-    def is_over(self, call_id: str) -> bool:
-        """Tell whether the end of a call was told."""
-        return call_id in self._closed
+    def was_told(self, event_id: UUID, subject: str) -> bool:
+        """Tell whether an event is known to have been told."""
+        account = self._open.get(subject) or self._closed.get(subject)
+        return event_id in (self._others if account is None else account.told)
 
     def _account(self, call_id: str, kind: str) -> _Account:
         account = self._open.get(call_id) or self._closed.get(call_id)
@@ -55,6 +72,11 @@ class Ledger:
         if kind == "call.ended":
             self._open.pop(call_id, None)
             self._closed[call_id] = account
-            while len(self._closed) > _REMEMBERED:
+            while len(self._closed) > _CALLS_REMEMBERED:
                 self._closed.popitem(last=False)
         return account
+
+    def _note_other(self, event_id: UUID) -> None:
+        self._others[event_id] = None
+        while len(self._others) > _EVENTS_REMEMBERED:
+            self._others.popitem(last=False)

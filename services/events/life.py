@@ -86,9 +86,18 @@ class SwitchLife:
         self._doubts.core_seen(core_uuid, now, self._heard_at)
         return self._narrator.drain()
 
-    def channels(self, rows: Iterable[Mapping[str, Any]], now: int) -> list[str]:
-        """Compare with `show channels`; return the legs whose `uuid_dump` is wanted."""
-        return self._doubts.listed(rows, now)
+    def channels(
+        self, rows: Iterable[Mapping[str, Any]], calls: Iterable[Mapping[str, Any]], now: int
+    ) -> list[str]:
+        """Compare with `show channels` and `show calls`; return the legs to be looked at closer.
+
+        What it tells comes with `drain`; what the closer look (`uuid_dump`) shows is observed.
+        """
+        return self._doubts.listed(rows, calls, now)
+
+    def drain(self) -> list[Event]:
+        """Return what was told since the last time."""
+        return self._narrator.drain()
 
     def agents(self, rows: list[dict[str, str]], at: int) -> list[Event]:
         """Return what the switch's list of agents shows that was not heard."""
@@ -115,6 +124,12 @@ class SwitchLife:
         return len(self._book.calls)
 
     @property
+    def legs(self) -> int:
+        """How many legs live, as far as is known."""
+        calls = self._book.calls.values()
+        return sum(not leg.ended for call in calls for leg in call.legs.values())
+
+    @property
     def oldest(self) -> int | None:
         """When the oldest call that has not ended began; None where there is none."""
         return min((call.created_at for call in self._book.calls.values()), default=None)
@@ -130,6 +145,10 @@ class SwitchLife:
             self._phones.recall(told.type, told.data)
         else:
             self._recall.recall(told)
+
+    def phone_was_registered(self, extension: str, domain: str) -> None:
+        """Take in who was registered before; the switch's list may show that it is no more."""
+        self._phones.recall("user.registered", {"extension": extension, "domain": domain})
 
     def remember_since(self, at: int) -> None:
         """Note that calls which ended before this are not known any more."""
@@ -187,7 +206,7 @@ class SwitchLife:
         self._narrator.add(self._phones.gone(event))
 
 
-# What each event of a leg means. An event that is the first of its leg begins the leg, and its call.
+# What each event of a leg means. The first of a leg begins the leg, and its call.
 _OF_LEGS: Mapping[str, Callable[[SwitchLife, Call, Leg, Observed], None]] = {
     "CHANNEL_CREATE": SwitchLife._seen,
     "CHANNEL_PROGRESS": SwitchLife._seen,

@@ -9,8 +9,9 @@ import json
 import socket
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from collections import deque
+from collections.abc import Callable, Mapping
+from typing import Any, TypeAlias
 
 import orjson
 import structlog
@@ -22,13 +23,14 @@ from shared.switch.handshake import SwitchAway, connect
 
 _CONNECT_SECONDS = 3.0
 _CHUNK = 1 << 18
+_POLL_SECONDS = 0.5
 _BEAT_SECONDS = 20.0  # FreeSWITCH's own default; two missed and the link is taken as dead
 _GOOD_SECONDS = 3.0  # a link that broke sooner is followed by a pause
 _SILENCE_SECONDS = 2 * _BEAT_SECONDS + 5
 # Quicker than the dialer, which gives us its settling time as a start: see shared/switch/link.py.
 _LONGEST_PAUSE = 0.4
 
-_REGISTRATIONS = b"api show registrations as json\n\n"
+Answered: TypeAlias = Callable[[bytes], None]
 
 log = structlog.get_logger(__name__)
 
@@ -46,18 +48,18 @@ class Listener:
         subscription: tuple[str, ...],
         *,
         on_event: Callable[[Mapping[str, Any]], None],
-        is_list_wanted: Callable[[], bool],
-        on_registrations: Callable[[Sequence[Mapping[str, Any]]], None],
         on_up: Callable[[], None],
         on_down: Callable[[str], None],
+        may_listen: Callable[[], bool] = lambda: True,
     ) -> None:
         self._address = address
         self._subscription = subscription
         self._on_event = on_event
-        self._is_list_wanted = is_list_wanted
-        self._on_registrations = on_registrations
         self._on_up = on_up
         self._on_down = on_down
+        self._may_listen = may_listen
+        self._link: socket.socket | None = None
+        self._asked: deque[Answered] = deque()
         self._up = threading.Event()
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name=f"listen-{address.name}")
@@ -86,6 +88,16 @@ class Listener:
         self._stopping.set()
         self._thread.join(timeout=5)
 
+    def ask(self, command: str, answered: Answered) -> None:
+        """Send a command of the switch's API; `answered` gets what it says.
+
+        To be called from the listener's own callbacks, in whose thread the answer comes as well. A
+        link that breaks answers nothing.
+        """
+        if self._link is not None:
+            self._asked.append(answered)
+            self._link.sendall(f"api {command}\n\n".encode())
+
     def _run(self) -> None:
         listening = reconnecting(
             self._stopping,
@@ -105,14 +117,19 @@ class Listener:
 
     def _listen(self) -> None:
         """Live through one link. A link that stood ends well, so that the next try is at once."""
+        if not self._may_listen():
+            raise LinkLost("there is no room for what it says")
         with connect(self._address, timeout=_CONNECT_SECONDS) as link:
             frames = FrameReader()
-            link.settimeout(0.5)
+            link.settimeout(_POLL_SECONDS)
             since = time.monotonic()
+            self._link = link
+            self._asked.clear()
             try:
                 link.sendall(f"event json {' '.join(self._subscription)}\n\n".encode())
                 self._receive(link, frames)
             except (LinkLost, BadFrame, OSError) as error:
+                self._link = None
                 if self.up:
                     self._up.clear()
                     log.warning("switch link down", switch=self._address.name, error=str(error))
@@ -133,30 +150,27 @@ class Listener:
                 raise LinkLost("the switch closed the link")
             heard = time.monotonic()
             for frame in frames.feed(data):
-                self._take(frame, link)
+                self._take(frame)
+            if not self._may_listen():
+                raise LinkLost("there is no room for what it says")
 
-    def _take(self, frame: Frame, link: socket.socket) -> None:
+    def _take(self, frame: Frame) -> None:
         if frame.kind == "text/event-json":
-            self._on_event(_decode(frame.body))
-            if self._is_list_wanted():
-                link.sendall(_REGISTRATIONS)
-        elif frame.kind == "api/response":
-            rows = _rows(frame.body)
-            if rows is not None:
-                self._on_registrations(rows)
+            self._on_event(decode(frame.body))
+        elif frame.kind == "api/response" and self._asked:
+            self._asked.popleft()(frame.body)
         elif frame.kind == "command/reply" and not self.up:
             if not frame.reply.startswith("+OK"):
                 raise LinkLost(f"it refused our subscription: {frame.reply}")
             self._up.set()
             log.info("switch link up", switch=self._address.name)
+            # After the subscription, so that nothing falls between what is asked and the events.
             self._on_up()
-            # After the subscription, so that nothing falls between the list and the events.
-            link.sendall(_REGISTRATIONS)
         elif frame.kind == "text/disconnect-notice":
             raise LinkLost(frame.body.decode("utf-8", "replace").strip().partition("\n")[0])
 
 
-def _decode(body: bytes) -> dict[str, Any]:
+def decode(body: bytes) -> dict[str, Any]:
     """Return the event. A phone may put bytes that are no UTF-8 into it: those are replaced."""
     try:
         event = orjson.loads(body)
@@ -168,17 +182,6 @@ def _decode(body: bytes) -> dict[str, Any]:
     if not isinstance(event, dict):
         raise BadFrame(f"no event: {body[:60]!r}")
     return event
-
-
-def _rows(body: bytes) -> list[dict[str, Any]] | None:
-    """Return the rows of a list; FreeSWITCH leaves `rows` out where there are none."""
-    try:
-        rows = orjson.loads(body).get("rows", [])
-    except (orjson.JSONDecodeError, AttributeError):
-        # `-ERR`, as where the switch's own database is away: it says nothing about anybody.
-        log.warning("no list of registrations", said=body[:60].decode("utf-8", "replace"))
-        return None
-    return [row for row in rows if isinstance(row, dict)]
 
 
 def _storable(value: Any) -> Any:

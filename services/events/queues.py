@@ -74,9 +74,9 @@ class Queues:
         call, stay = self._stay(event)
         if call is None or stay is None or agent is None or stay.offer(agent) is not None:
             return
-        fact = f"{stay.member_id}/{agent}/{event.stamp}"
-        stay.offers.append(Offer(agent, fact))
-        self._tell_offer(call, stay, "agent.offered", agent, event.stamp, fact)
+        offer = Offer(agent, f"{stay.member_id}/{agent}/{event.stamp}")
+        stay.offers.append(offer)
+        self._tell_offer(call, stay, "agent.offered", offer, event.stamp)
 
     def answered(self, event: Observed) -> None:
         """Tell that an agent took the call; the bridge may still fail."""
@@ -88,9 +88,7 @@ class Queues:
         if not offer.answered:
             offer.answered = True
             leg_id = event.text("CC-Agent-UUID") or event.leg_id
-            self._tell_offer(
-                call, stay, "agent.answered", agent, event.stamp, offer.fact, leg_id=leg_id
-            )
+            self._tell_offer(call, stay, "agent.answered", offer, event.stamp, leg_id=leg_id)
 
     def missed(self, event: Observed) -> None:
         """Tell that an agent did not take the call, where its leg has not told it already."""
@@ -167,20 +165,18 @@ class Queues:
         self, call: Call, stay: Stay, offer: Offer, at: int, cause: str | None, **seen: Any
     ) -> None:
         offer.over = True
-        self._tell_offer(
-            call, stay, "agent.missed", offer.agent, at, offer.fact, hangup_cause=cause, **seen
-        )
+        self._tell_offer(call, stay, "agent.missed", offer, at, hangup_cause=cause, **seen)
 
-    def _tell_offer(  # noqa: PLR0913
-        self, call: Call, stay: Stay, kind: str, agent: str, at: int, fact: str, **data: Any
+    def _tell_offer(
+        self, call: Call, stay: Stay, kind: str, offer: Offer, at: int, **data: Any
     ) -> None:
         self._narrator.tell(
             call,
             kind,
             at,
-            fact=fact,
-            extension=extension_of(agent),
-            agent=agent,
+            fact=offer.fact,
+            extension=extension_of(offer.agent),
+            agent=offer.agent,
             queue=stay.queue,
             member_id=stay.member_id,
             **data,

@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
+from uuid import UUID
 
 from services.events.book import Book
 from services.events.calls import Call, Figures, Leg, Offer, Pairing, Stay
@@ -21,7 +22,7 @@ from shared.telephony.words import Direction, Role
 class Told:
     """A business event, as the journal keeps it."""
 
-    id: str
+    id: UUID
     type: str
     source: str
     subject: str
@@ -31,10 +32,10 @@ class Told:
 
     @classmethod
     def of(cls, envelope: Mapping[str, Any]) -> "Told":
-        """Return what an envelope says; raise `LookupError`, `TypeError` or `ValueError`."""
+        """Return what an envelope says; raise `KeyError`, `TypeError`, `ValueError`."""
         sequence = envelope.get("sequence")
         return cls(
-            id=str(envelope["id"]),
+            id=UUID(envelope["id"]),
             type=str(envelope["type"]),
             source=str(envelope["source"]),
             subject=str(envelope["subject"]),
@@ -58,7 +59,11 @@ class Recall:
             name = told.type.removeprefix("agent.")
             self._queues.agents.setdefault(told.subject, {})[name] = str(told.data.get(name))
             return
-        if told.sequence is None or self._book.is_over(told.subject):
+        if (
+            told.sequence is None
+            or told.type == "call.corrected"
+            or self._book.is_over(told.subject)
+        ):
             return
         call = self._book.calls.get(told.subject) or self._begin(told)
         leg_id = str(told.data.get("leg_id"))

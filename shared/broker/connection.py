@@ -9,8 +9,9 @@ on the next one.
 import threading
 import time
 from collections import OrderedDict, deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
+from datetime import datetime
 from functools import partial
 from typing import Any, TypeAlias, TypeVar
 
@@ -30,7 +31,7 @@ from shared.broker.message import (
     Unroutable,
     Unsendable,
 )
-from shared.broker.subscription import Listening, Subscription, plain
+from shared.broker.subscription import Listening, Reading, Subscription, Turn, plain
 
 _JOURNAL_SECONDS = 5
 _GOOD_SECONDS = 3  # a connection that broke sooner is followed by a pause
@@ -46,7 +47,7 @@ log = structlog.get_logger(__name__)
 class Broker:
     """A connection to RabbitMQ that comes back by itself. Start it after any fork."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913
         self,
         url: str,
         *,
@@ -54,11 +55,13 @@ class Broker:
         journal_days: int = 7,
         window: int = 1000,
         longest_pause: float = 2.0,
+        queues: Sequence[str] = (),
     ) -> None:
         self._url = url
         self._longest_pause = longest_pause
         self._name = name
         self._journal_days = journal_days
+        self._queues = queues  # of this service alone, besides those of all
         self._window = window
         self._lock = threading.Lock()
         self._loop_lock = threading.Lock()  # held while a loop is used from outside, or ends
@@ -66,7 +69,7 @@ class Broker:
         self._unconfirmed: OrderedDict[int, _Waiting] = OrderedDict()
         self._returned: set[str] = set()
         self._requests: dict[str, _Request] = {}
-        self._subscriptions: list[Subscription] = []
+        self._subscriptions: list[Subscription | Turn] = []
         self._connection: SelectConnection | None = None
         self._channel: Channel | None = None
         self._published = 0
@@ -180,6 +183,85 @@ class Broker:
             )
         )
 
+    def read(
+        self,
+        stream: str,
+        offset: str | int | datetime,
+        on_delivery: Callable[[Delivery], None],
+        *,
+        prefetch: int,
+    ) -> Reading:
+        """Have what a stream holds from an offset on delivered, and what it will hold.
+
+        `on_delivery` runs in the connection's thread: it must only hand the message on. This may be
+        called at any time; the reading that is returned ends with `stop_reading`.
+        """
+        reading = Reading(stream, offset, on_delivery, prefetch, self._soon)
+        self._subscriptions.append(reading)
+        self._soon(lambda: reading.open(self._connection) if self._channel else None)
+        return reading
+
+    def stop_reading(self, reading: Reading) -> None:
+        """Have nothing more delivered."""
+        self._subscriptions.remove(reading)
+        reading.pause()
+
+    def take_turn(
+        self, name: str, *, on_taken: Callable[[], None], on_refused: Callable[[], None]
+    ) -> None:
+        """Ask for the turn of this name, now and after each break; call this before `start`."""
+        self._subscriptions.append(Turn(name, on_taken=on_taken, on_refused=on_refused))
+
+    def keep_last(self, name: str, body: bytes) -> Future[None]:
+        """Keep a value with the broker in place of the one that it had under this name."""
+        message = Message(exchange="", routing_key=name, body=body)
+        future: Future[None] = Future()
+
+        def declared(channel: Channel) -> None:
+            channel.close()
+            self._send(message, future)
+
+        self._soon(partial(self._with_value, name, lambda channel, _: declared(channel), future))
+        return future
+
+    def last(self, name: str) -> Future[bytes | None]:
+        """Return a future of the value that is kept under this name; None where there is none.
+
+        It fails with `BrokerAway` where the connection is not there or breaks.
+        """
+        future: Future[bytes | None] = Future()
+
+        def declared(channel: Channel, count: int) -> None:
+            if count == 0:
+                _end(future, None)
+                channel.close()
+            else:
+                channel.basic_get(name, got)
+
+        def got(channel: Channel, _method: Any, _properties: BasicProperties, body: bytes) -> None:
+            _end(future, body)
+            channel.close()  # unacknowledged, so it stays
+
+        if not self.connected:
+            future.set_exception(BrokerAway("no connection to the broker"))
+            return future
+        self._soon(partial(self._with_value, name, declared, future))
+        return future
+
+    def _with_value(
+        self, name: str, then: Callable[[Channel, int], None], future: "Future[Any]"
+    ) -> None:
+        def opened(channel: Channel) -> None:
+            channel.add_on_close_callback(closed)
+            topology.declare_value(channel, name, lambda count: then(channel, count))
+
+        def closed(_channel: Channel, reason: Exception) -> None:
+            if not future.done() and not isinstance(reason, ChannelClosedByClient):
+                _fail(future, BrokerAway(plain(reason)))
+
+        if self._connection is not None and self._connection.is_open:
+            self._connection.channel(on_open_callback=opened)
+
     def _send(self, message: Message, future: "Future[None]") -> None:
         with self._lock:
             self._waiting.append((message, future))
@@ -290,7 +372,7 @@ class Broker:
     def _channel_opened(self, channel: Channel) -> None:
         channel.add_on_close_callback(self._channel_closed)
         channel.add_on_return_callback(self._on_return)
-        topology.declare(channel)
+        topology.declare(channel, self._queues)
         channel.basic_consume(_REPLIES, self._on_reply, auto_ack=True)
         channel.confirm_delivery(self._on_confirm, callback=lambda _: self._ready(channel))
 

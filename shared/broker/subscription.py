@@ -1,6 +1,7 @@
 """One queue's consumer, on a channel of its own: an error on it harms nobody else."""
 
 from collections.abc import Callable
+from datetime import datetime
 from functools import partial
 from typing import Any
 
@@ -155,3 +156,80 @@ class Listening(Subscription):
             channel.basic_consume(self._queue, self._deliver, auto_ack=True, exclusive=True)
 
         channel.queue_declare("", exclusive=True, auto_delete=True, callback=declared)
+
+
+class Reading(Subscription):
+    """A stream read from an offset on; after a break, from where it was.
+
+    `offset` is "first", a number, or a time: then from the chunk that holds it. A delivery says
+    where it stood in the header `x-stream-offset`; it needs no acknowledgement.
+    """
+
+    def __init__(
+        self,
+        queue: str,
+        offset: str | int | datetime,
+        on_delivery: Callable[[Delivery], None],
+        prefetch: int,
+        soon: Callable[[Callable[[], None]], None],
+    ) -> None:
+        super().__init__(queue, self._read, prefetch, soon)
+        self._offset = offset
+        self._hand_on = on_delivery
+        self._unacknowledged = 0
+
+    def be_careful(self) -> None:
+        """Go on as before: what a stream holds can be read by anybody."""
+
+    def _consume(self, channel: Channel) -> None:
+        self._unacknowledged = 0
+        arguments = {"x-stream-offset": self._offset}
+        channel.basic_consume(self._queue, self._deliver, arguments=arguments)
+
+    def _deliver(
+        self, channel: Channel, method: Basic.Deliver, properties: BasicProperties, body: bytes
+    ) -> None:
+        super()._deliver(channel, method, properties, body)
+        self._unacknowledged += 1
+        if self._unacknowledged >= self._prefetch // 2:
+            # What it grants is credit for more; nothing is taken out of a stream.
+            channel.basic_ack(int(method.delivery_tag or 0), multiple=True)
+            self._unacknowledged = 0
+
+    def _read(self, delivery: Delivery) -> None:
+        self._offset = int(delivery.headers["x-stream-offset"]) + 1
+        self._hand_on(delivery)
+
+
+class Turn:
+    """The right of one of several processes to do something, as long as its connection stands.
+
+    It is an exclusive queue, which RabbitMQ lets one connection have and takes away with it. Who is
+    refused asks again. Both callbacks run in the connection's thread, and must be quick; after a
+    break the turn may be another's, which `on_refused` tells.
+    """
+
+    def __init__(
+        self, name: str, *, on_taken: Callable[[], None], on_refused: Callable[[], None]
+    ) -> None:
+        self._name = name
+        self._on_taken = on_taken
+        self._on_refused = on_refused
+
+    def be_careful(self) -> None:
+        """Go on as before: nothing is delivered here."""
+
+    def open(self, connection: Any) -> None:
+        """Ask for the turn; to be called in the connection's thread."""
+        if connection is not None and connection.is_open:
+            connection.channel(on_open_callback=self._opened)
+
+    def _opened(self, channel: Channel) -> None:
+        channel.add_on_close_callback(self._closed)
+        channel.queue_declare(self._name, exclusive=True, callback=lambda _: self._on_taken())
+
+    def _closed(self, channel: Channel, _reason: Exception) -> None:
+        connection: Any = channel.connection
+        if connection.is_open:
+            self._on_refused()
+            connection.ioloop.call_later(_REOPEN_SECONDS, partial(self.open, connection))

@@ -3,7 +3,7 @@
 The same arguments everywhere: RabbitMQ closes the channel of whoever declares otherwise.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from pika.channel import Channel
@@ -51,8 +51,11 @@ def declare_journal(channel: Channel, *, days: int, then: Callable[[], None]) ->
     channel.queue_bind(JOURNAL, EVENTS, "#", callback=lambda _: then())
 
 
-def declare(channel: Channel) -> None:
-    """Ask for all the rest; RabbitMQ keeps the order, so the last answer means all of them."""
+def declare(channel: Channel, queues: Sequence[str] = ()) -> None:
+    """Ask for all the rest; RabbitMQ keeps the order, so the last answer means all of them.
+
+    `queues` are work queues that are bound to nothing: messages are sent to them by name.
+    """
     for name, kind, arguments in _EXCHANGES:
         channel.exchange_declare(name, kind, durable=True, arguments=arguments)
     dead = {"x-queue-type": "quorum"}
@@ -68,3 +71,16 @@ def declare(channel: Channel) -> None:
     for queue, exchange, key in _WORK:
         channel.queue_declare(queue, durable=True, arguments=work)
         channel.queue_bind(queue, exchange, key)
+    for queue in queues:
+        channel.queue_declare(queue, durable=True, arguments=work)
+
+
+def declare_value(channel: Channel, name: str, then: Callable[[int], None]) -> None:
+    """Ask for a queue that keeps the last message only; tell `then` whether it has one."""
+    last = {"x-queue-type": "quorum", "x-max-length": 1, "x-overflow": "drop-head"}
+    channel.queue_declare(
+        name,
+        durable=True,
+        arguments=last,
+        callback=lambda answer: then(int(answer.method.message_count)),
+    )

@@ -2,19 +2,19 @@
 
 from datetime import timedelta
 
+import orjson
 from hypothesis import given
 from hypothesis import strategies as st
 
 from services.cdr.fold import fold, read
-from services.events.life import SwitchLife
 from tests import recordings
+from tests.telling import encoded, told
 
 
 def moments(scenario):
     """Return the moments of a recorded call."""
-    life = SwitchLife("fs1")
-    told = [e for event in recordings.events(scenario) for e in life.observe(event)]
-    return [moment for event in told if (moment := read(event.encode())) is not None]
+    bodies = encoded(told(recordings.events(scenario)))
+    return [moment for body in bodies if (moment := read(body)) is not None]
 
 
 def test_an_answered_call_is_folded_to_its_end():
@@ -49,15 +49,15 @@ def test_the_state_is_the_last_milestone():
 @given(st.data())
 def test_neither_order_nor_repetition_matters(data):
     """Redelivery and reordering cannot change a call's row."""
-    told = moments(data.draw(st.sampled_from(["s01", "s05", "s10"])))
-    repeated = data.draw(st.lists(st.sampled_from(told)))
+    whole = moments(data.draw(st.sampled_from(["s01", "s05", "s10"])))
+    repeated = data.draw(st.lists(st.sampled_from(whole)))
 
-    assert fold(data.draw(st.permutations(told + repeated))) == fold(told)
+    assert fold(data.draw(st.permutations(whole + repeated))) == fold(whole)
 
 
 def test_what_concerns_no_call_is_left_out():
     """A registration has no timeline."""
-    life = SwitchLife("fs1")
-    told = [e for event in recordings.events("s14") for e in life.observe(event)]
+    bodies = encoded(told(recordings.events("s14")))
 
-    assert [e.type for e in told if read(e.encode()) is None] == ["user.registered"]
+    unread = [orjson.loads(body)["type"] for body in bodies if read(body) is None]
+    assert unread == ["user.registered"]

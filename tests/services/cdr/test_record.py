@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.cdr.record import NotARecord, read
+from services.cdr.record import read
+from shared.telephony.records import NotARecord
 from tests import recordings
 
 

@@ -19,7 +19,6 @@ from services.cdr import store
 from services.cdr.fold import fold, read
 from services.cdr.handlers import Writer
 from services.cdr.intake import LEG
-from services.events.life import SwitchLife
 from shared.broker import topology
 from shared.broker.batches import BatchConsumer
 from shared.broker.connection import Broker
@@ -29,6 +28,7 @@ from shared.database.engine import open_engine
 from shared.database.tables import Base, CallEventRow, CallRow, CdrRow
 from tests import recordings
 from tests.shared.broker.amqp import delivered
+from tests.telling import encoded, told
 from tests.waiting import until
 
 SCENARIOS = ["s01", "s02", "s03", "s05", "s08", "s09", "s14", "s18"]
@@ -121,9 +121,7 @@ def records(scenario, mark):
 
 def events(scenario, mark):
     """Return the events of a recorded call with ids of this test's own."""
-    life = SwitchLife("fs1")
-    told = [event for seen in recordings.events(scenario) for event in life.observe(seen)]
-    return [ours(event.encode(), mark) for event in told]
+    return [ours(body, mark) for body in encoded(told(recordings.events(scenario)))]
 
 
 def ours(body, mark):
@@ -368,8 +366,7 @@ def test_calls_of_one_batch_do_not_mix(writer):
 
 def test_events_of_no_call_are_taken_and_left(queues, engine):
     """Switches and phones have no timeline; nothing of them stays in the queue."""
-    life = SwitchLife("fs1")
-    seen = [event for e in recordings.events("s14") for event in life.observe(e)]
+    seen = told(recordings.events("s14"))
     (registered,) = [event for event in seen if event.type == "user.registered"]
     queues.tell(registered.encode())
     with Session(engine) as session:

@@ -4,13 +4,10 @@ import contextlib
 import queue
 import socket
 import threading
-from collections.abc import Mapping, Sequence
-from concurrent.futures import Future
-from typing import Any
 
 import pytest
 
-from services.events.life import SUBSCRIPTION
+from services.events.life import SUBSCRIPTION, SwitchLife
 from services.events.listener import Listener
 from services.events.teller import Teller
 from shared.broker.message import Message
@@ -28,18 +25,20 @@ class Ears:
 
     def __init__(self, port, *, password=PASSWORD):
         self.events: queue.SimpleQueue[dict[str, str]] = queue.SimpleQueue()
-        self.registrations: list[Sequence[Mapping[str, Any]]] = []
+        self.answers: list[bytes] = []
         self.ups: list[str] = []
         self.downs: list[str] = []
         self.listener = Listener(
             SwitchAddress("fs1", "127.0.0.1", port, password),
             SUBSCRIPTION,
             on_event=lambda event: self.events.put(dict(event)),
-            is_list_wanted=lambda: False,
-            on_registrations=self.registrations.append,
-            on_up=lambda: self.ups.append("up"),
+            on_up=self._up,
             on_down=self.downs.append,
         )
+
+    def _up(self):
+        self.ups.append("up")
+        self.listener.ask("show registrations as json", self.answers.append)
 
     def __enter__(self):
         self.listener.start()
@@ -121,25 +120,25 @@ def test_a_call_on_the_switch_is_heard():
     assert gone["Hangup-Cause"] == "USER_BUSY"
 
 
-def test_who_is_registered_is_asked_for_on_each_link():
-    """After the subscription: what happens meanwhile is heard."""
+def test_what_is_asked_on_a_link_is_answered_on_each():
+    """Who asks when the link stands asks again on the next one."""
     with (
         RunningSimulator(Settings(password=PASSWORD, port=0)) as simulator,
         Ears(simulator.port) as ears,
     ):
-        until(lambda: ears.registrations == [[]])
+        until(lambda: len(ears.answers) == 1)
         with EslClient(simulator.port, PASSWORD) as client:
             client.command("api simulator drop_links")
-        until(lambda: ears.registrations == [[], []])
+        until(lambda: len(ears.answers) == 2)
+    assert ears.answers == [b'{"row_count": 0}\n'] * 2
 
 
-@pytest.mark.parametrize("said", [b"-ERR no database\n", b"[]", b"", b'{"rows":[1]}'])
-def test_a_list_that_is_none_says_nothing_about_anybody(said):
+def test_an_answer_that_nobody_asked_for_is_left():
     """And the link goes on."""
-    with Script(frame(said, b"api/response") + GOOD) as switch, Ears(switch.port) as ears:
+    answers = frame(b"+OK", b"api/response") * 3
+    with Script(answers + GOOD) as switch, Ears(switch.port) as ears:
         ears.hear("GOOD")
 
-    assert ears.registrations in ([], [[]])
     assert switch.links == 1
 
 
@@ -187,7 +186,8 @@ def test_an_event_that_nobody_expected_does_not_make_us_deaf(odd):
     """What comes after it, on this link or the next, is heard and told."""
     with Script(frame(odd) + GOOD, GOOD) as switch:
         told: queue.SimpleQueue[Message] = queue.SimpleQueue()
-        teller = Teller("fs1", _published_to(told))
+        teller = Teller("fs1", SwitchLife("fs1"), told.put)
+        teller.speak([])
         with Ears(switch.port) as ears:
 
             def hear(event):
@@ -196,16 +196,6 @@ def test_an_event_that_nobody_expected_does_not_make_us_deaf(odd):
 
             ears.listener._on_event = hear
             ears.hear("GOOD")
-
-
-def _published_to(told):
-    def publish(message):
-        told.put(message)
-        future: Future[None] = Future()
-        future.set_result(None)
-        return future
-
-    return publish
 
 
 def test_a_link_that_breaks_at_once_is_not_made_without_a_pause():

@@ -1,0 +1,260 @@
+"""One switch's post: its state is taken from the journal, its events are heard, and told in turn.
+
+Every process that is to speak for a switch goes through the same steps. It reads the journal up to
+now, listens to the switch, and asks for its turn; until it has it, it follows what the speaker
+tells. Then it makes sure that it has read all of that, and speaks.
+"""
+
+import queue
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import Future
+from contextlib import ExitStack
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+import orjson
+import structlog
+
+from services.events.comparison import Comparison
+from services.events.life import SUBSCRIPTION, SwitchLife
+from services.events.listener import Listener
+from services.events.outbox import Outbox
+from services.events.recall import Told
+from services.events.teller import Teller
+from shared.broker import topology
+from shared.broker.connection import Broker
+from shared.broker.message import Delivery, Message
+from shared.messages.events import microseconds, moment
+from shared.switch.address import SwitchAddress
+
+_PROBE = "journal.probe"
+_PREFETCH = 1000
+_SECOND = 1_000_000
+_POLL_SECONDS = 0.25
+_ANSWER_SECONDS = 5.0
+_MARK_SECONDS = 10.0
+_REMEMBER = timedelta(minutes=15)
+# Of the clocks of the switch, the broker and us.
+_CLOCKS_DIFFER = timedelta(minutes=1)
+
+log = structlog.get_logger(__name__)
+
+
+class Interrupted(Exception):
+    """The step cannot be finished; all begins again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Beside:
+    """What a post uses that is not the broker's or the switch's."""
+
+    phones: Callable[[str], list[tuple[str, str]]]
+    """Who was registered on a switch, as the database has it; empty where it is away."""
+    grace_seconds: float
+
+
+class Post:
+    """Hears and speaks for one switch, for as long as it is not stopped."""
+
+    def __init__(
+        self, address: SwitchAddress, broker: Broker, outbox: Outbox, beside: Beside
+    ) -> None:
+        self._address = address
+        self._broker = broker
+        self._outbox = outbox
+        self._beside = beside
+        self._journal: queue.SimpleQueue[Delivery] = queue.SimpleQueue()
+        self._has_turn = threading.Event()
+        self._stopping = threading.Event()
+        self._teller: Teller | None = None
+        self._listener: Listener | None = None
+        self._thread = threading.Thread(target=self._run, name=f"post-{address.name}", daemon=True)
+        broker.take_turn(
+            f"events.speaker.{address.name}",
+            on_taken=self._has_turn.set,
+            on_refused=self._has_turn.clear,
+        )
+
+    @property
+    def name(self) -> str:
+        """The switch's name."""
+        return self._address.name
+
+    def is_heard(self) -> bool:
+        """Whether the switch is heard, by the speaker or by one who can take over."""
+        return self._listener is not None and self._listener.up
+
+    def speaker(self) -> Teller | None:
+        """Who tells what the switch says; None while another process does."""
+        teller = self._teller
+        return teller if teller is not None and teller.speaks else None
+
+    def start(self) -> None:
+        """Begin; return at once."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Hear no more."""
+        self._stopping.set()
+        self._thread.join(timeout=8)
+
+    def _run(self) -> None:
+        while not self._stopping.is_set():
+            try:
+                self._serve()
+            except Interrupted as error:
+                log.warning("post begins anew", switch=self.name, why=str(error))
+                self._stopping.wait(1)
+            except Exception:
+                log.exception("post failed; it begins anew", switch=self.name)
+                self._stopping.wait(1)
+
+    def _serve(self) -> None:
+        while not self._broker.wait_connected(_POLL_SECONDS):
+            if self._stopping.is_set():
+                return
+        self._outbox.hold()
+        self._journal = queue.SimpleQueue()
+        life = SwitchLife(self.name, grace_us=round(self._beside.grace_seconds * _SECOND))
+        teller = Teller(self.name, life, self._outbox.send)
+        had_turn = self._has_turn.is_set()
+        with ExitStack() as ending:
+            reading = self._broker.read(
+                topology.JOURNAL,
+                self._where_to_begin(teller),
+                self._journal.put,
+                prefetch=_PREFETCH,
+            )
+            ending.callback(self._broker.stop_reading, reading)
+            self._take_state(teller, life)
+            self._listen(teller)
+            ending.callback(self._leave)
+            if not had_turn:
+                self._stand_by(teller)
+                self._follow_to_now(teller)
+            self._speak(teller)
+
+    def _take_state(self, teller: Teller, life: SwitchLife) -> None:
+        began = time.monotonic()
+        read = self._follow_to_now(teller)
+        for extension, domain in self._beside.phones(self.name):
+            life.phone_was_registered(extension, domain)
+        seconds = round(time.monotonic() - began, 3)
+        log.info("state taken", switch=self.name, events=read, live=life.live, seconds=seconds)
+
+    def _leave(self) -> None:
+        listener, self._listener, self._teller = self._listener, None, None
+        if listener is not None:
+            listener.stop()
+
+    # -- the steps ----------------------------------------------------------------------------
+
+    def _where_to_begin(self, teller: Teller) -> str | datetime:
+        """Return where in the journal all calls that may still be open begin."""
+        kept = self._result(self._broker.last(self._mark))
+        try:
+            since = int(orjson.loads(kept or b"null"))
+        except (ValueError, TypeError):
+            return "first"
+        teller.remember_since(since)
+        return moment(since) - _CLOCKS_DIFFER
+
+    def _follow_to_now(self, teller: Teller) -> int:
+        """Take in the journal up to a message of our own; return how many events that were."""
+        probe = Message(exchange="", routing_key=topology.JOURNAL, body=b"", type=_PROBE)
+        sent = self._broker.publish(probe)
+        count = 0
+        try:
+            while True:
+                delivery = self._next()
+                if delivery is None:
+                    continue
+                if delivery.message_id == probe.message_id:
+                    return count
+                count += self._recall(teller, delivery)
+        finally:
+            sent.cancel()
+
+    def _next(self) -> Delivery | None:
+        try:
+            return self._journal.get(timeout=_POLL_SECONDS)
+        except queue.Empty:
+            if self._stopping.is_set():
+                raise Interrupted("it is to stop") from None
+            return None
+
+    def _recall(self, teller: Teller, delivery: Delivery) -> bool:
+        """Take in one message of the journal; tell whether it was of this switch."""
+        try:
+            envelope = orjson.loads(delivery.body or b"null")
+            if not isinstance(envelope, dict):
+                return False
+            if envelope.get("source") != f"/switch/{self.name}":
+                return False
+            told = Told.of(envelope)
+        except (KeyError, TypeError, ValueError) as error:
+            log.warning("not understood in the journal", error=repr(error))
+            return False
+        if not teller.remembers_since:
+            teller.remember_since(told.at)
+        teller.recall(told)
+        return True
+
+    def _listen(self, teller: Teller) -> None:
+        if not teller.remembers_since:
+            teller.remember_since(microseconds(datetime.now(UTC)))
+        comparison = Comparison(teller)
+        listener = Listener(
+            self._address,
+            SUBSCRIPTION,
+            on_event=comparison.hear,
+            on_up=comparison.link_up,
+            on_down=teller.switch_down,
+            may_listen=lambda: not self._outbox.is_full,
+        )
+        comparison.by(listener)
+        self._teller, self._listener = teller, listener
+        listener.start()
+
+    def _stand_by(self, teller: Teller) -> None:
+        """Follow the speaker until it is our turn."""
+        log.info("standing by", switch=self.name)
+        while not self._has_turn.is_set():
+            delivery = self._next()
+            if delivery is not None:
+                self._recall(teller, delivery)
+            teller.tick()
+
+    def _speak(self, teller: Teller) -> None:
+        left = self._outbox.left()
+        teller.speak([(Told.of(orjson.loads(message.body)), message) for _, message in left])
+        self._outbox.forget([place for place, _ in left])
+        log.info("speaking", switch=self.name, left=len(left))
+        marked = 0.0
+        while not self._stopping.wait(_POLL_SECONDS):
+            teller.tick()
+            if not self._has_turn.is_set():
+                raise Interrupted("another process speaks for it now")
+            if time.monotonic() - marked > _MARK_SECONDS and self._broker.connected:
+                marked = time.monotonic()
+                self._set_mark(teller)
+
+    @property
+    def _mark(self) -> str:
+        return f"events.mark.{self.name}"
+
+    def _set_mark(self, teller: Teller) -> None:
+        """Keep where the journal has to be read from; not while events of before wait for it."""
+        if not self._outbox.is_empty:
+            return
+        recent = microseconds(datetime.now(UTC) - _REMEMBER)
+        since = max(teller.remembers_since, min(recent, teller.oldest or recent))
+        self._broker.keep_last(self._mark, orjson.dumps(since))
+
+    def _result(self, future: "Future[bytes | None]") -> bytes | None:
+        try:
+            return future.result(_ANSWER_SECONDS)
+        except Exception as error:
+            raise Interrupted(f"the broker: {error!r}") from error
