@@ -28,6 +28,8 @@ PURE = {
     "services/events/phones.py",
     "services/gateway/cipher.py",
     "shared/messages/commands.py",
+    "shared/messages/event_data.py",
+    "shared/messages/event_schema.py",
     "shared/messages/events.py",
     "shared/messages/replies.py",
     "shared/switch/address.py",
