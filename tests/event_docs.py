@@ -11,8 +11,8 @@ from typing import Any
 
 from services.events.life import SwitchLife
 from shared.messages.event_data import CallData
-from shared.messages.event_schema import shape_of
 from shared.messages.events import EVENTS, Event
+from shared.messages.shapes import shape_of
 from tests import recordings
 
 DOCUMENT = Path(__file__).resolve().parents[1] / "docs" / "events.md"

@@ -32,6 +32,7 @@ PURE = {
     "shared/messages/event_schema.py",
     "shared/messages/events.py",
     "shared/messages/replies.py",
+    "shared/messages/shapes.py",
     "shared/switch/address.py",
     "shared/switch/dial_string.py",
     "shared/switch/frames.py",

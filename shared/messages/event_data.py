@@ -26,6 +26,15 @@ class EventData(BaseModel):
 class _Concluded(EventData):
     """What may also be concluded later instead of seen."""
 
+    model_config = ConfigDict(
+        json_schema_extra={
+            "dependentRequired": {
+                "synthetic": ["synthetic_reason"],
+                "synthetic_reason": ["synthetic"],
+            }
+        }
+    )
+
     synthetic: Literal[True] | MISSING = Field(
         default=MISSING,
         description="Concluded later instead of seen. Absent where it was seen.",

@@ -1,17 +1,8 @@
-"""The published shape of each type of event, as JSON Schema 2020-12, made from the catalogue.
-
-A schema refers to nothing outside itself and uses no word by which draft 7 means something else,
-so that it also serves as an AsyncAPI payload.
-"""
-
-from typing import Any
-
-from pydantic import BaseModel
+"""The published shape of each type of event, as JSON Schema 2020-12, made from the catalogue."""
 
 from shared.messages.event_data import CallData
 from shared.messages.events import EVENTS, dataschema
-
-Schema = dict[str, Any]
+from shared.messages.shapes import Schema, shape_of
 
 _DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
@@ -33,16 +24,6 @@ def schema_of(kind: str) -> Schema:
         "required": sorted(properties),
         "additionalProperties": False,
     }
-
-
-def shape_of(model: type[BaseModel]) -> Schema:
-    """Return the JSON Schema of what a model reads, whole in one piece."""
-    schema = model.model_json_schema(by_alias=True)
-    shape: Schema = _whole(schema, schema.pop("$defs", {}))
-    if "synthetic" in shape.get("properties", {}):
-        pair = ("synthetic", "synthetic_reason")
-        shape["dependentRequired"] = {pair[0]: [pair[1]], pair[1]: [pair[0]]}
-    return shape
 
 
 def _envelope(kind: str) -> Schema:
@@ -77,22 +58,3 @@ _SEQUENCE: Schema = {
     "pattern": "^[1-9][0-9]*$",
     "description": "Counts the events of the call: 1, 2, 3 … without a gap.",
 }
-
-
-def _whole(node: Any, definitions: Schema) -> Any:
-    """Return a schema with what it refers to put in its place, without the titles of fields."""
-    if isinstance(node, list):
-        return [_whole(item, definitions) for item in node]
-    if not isinstance(node, dict):
-        return node
-    if "$ref" in node:
-        referred = definitions[node["$ref"].rpartition("/")[2]]
-        # What is said of the field comes before what is said of its type.
-        node = referred | {name: value for name, value in node.items() if name != "$ref"}
-    return {
-        name: {field: _whole(shape, definitions) for field, shape in value.items()}
-        if name == "properties"
-        else _whole(value, definitions)
-        for name, value in node.items()
-        if name != "title"
-    }
