@@ -26,6 +26,7 @@ PURE = {
     "services/events/observed.py",
     "services/events/outcome.py",
     "services/events/phones.py",
+    "services/gateway/asyncapi.py",
     "services/gateway/cipher.py",
     "shared/messages/commands.py",
     "shared/messages/event_data.py",
