@@ -123,13 +123,14 @@ def _holds(said: dict[str, Any]) -> str:
 
 def _timeline(scenario: str) -> str:
     number, _, title = scenario.partition("_")
-    told = list(_tell(scenario))
+    told = list(tell(scenario))
     calls = list(dict.fromkeys(event.subject for event in told if event.sequence))
     lines = [_line(event, calls) for event in told]
     return "\n".join([f"### {number}: {title.replace('_', ' ')}", "```", *lines, "```", ""])
 
 
-def _tell(scenario: str) -> Iterator[Event]:
+def tell(scenario: str) -> Iterator[Event]:
+    """Return what the service tells of a recording."""
     life = SwitchLife("fs1")
     for event in recordings.events(scenario):
         if event["Event-Name"] == _LINK_LOST:

@@ -2,7 +2,8 @@
 
 import pytest
 
-from tests import event_docs
+from tests import event_docs, recordings
+from tests.contract import assert_told
 
 REPAIR = "write it anew by `python -m tests.event_docs`, and read what changed"
 
@@ -11,3 +12,10 @@ REPAIR = "write it anew by `python -m tests.event_docs`, and read what changed"
 def test_what_is_documented_is_what_is_told(name):
     """Every type and field as the schemas have it, every recorded call as the service tells it."""
     assert event_docs.written(name) == event_docs.made(name), REPAIR
+
+
+@pytest.mark.parametrize("scenario", recordings.names())
+def test_what_is_told_keeps_to_the_contract(scenario):
+    """Every event of every recorded call, by its published schema."""
+    for event in event_docs.tell(scenario):
+        assert_told(event.encode())
