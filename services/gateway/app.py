@@ -16,7 +16,7 @@ from services.gateway.auth import Tokens
 from services.gateway.cipher import NumberCipher
 from services.gateway.commands import CommandBus
 from services.gateway.problems import UNSERVED, Problem, invalid, problem, unserved
-from services.gateway.routes import calls, cdrs, users, web
+from services.gateway.routes import calls, cdrs, contract, users, web
 from services.gateway.store import Store
 
 _LONGEST_BODY = 64 * 1024
@@ -76,6 +76,7 @@ def create_app(given: Dependencies) -> OpenAPI:
     app.json = _Json(app)
     app.config["MAX_CONTENT_LENGTH"] = _LONGEST_BODY
     app.register_blueprint(given.health)
+    app.register_blueprint(contract.blueprint())
     app.register_api(web.blueprint(given.tokens, given.bus, given.cipher))
     for routes in (
         calls.blueprint(given.bus, given.store),

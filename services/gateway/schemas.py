@@ -222,6 +222,26 @@ class CreatedUsers(BaseModel):
     users: list[CreatedUser]
 
 
+class NamedUser(BaseModel):
+    """A user, by name."""
+
+    extension: str
+    domain: str
+
+
+class DialledCall(BaseModel):
+    """A call that the switch took on. `reply` is what it said, word by word."""
+
+    call_id: str
+    reply: str = Field(examples=["+OK Job-UUID: 1f6528d8-2c9a-449e-868b-aa197107ceac"])
+
+
+class Flushed(BaseModel):
+    """The switches that are told at once; others are told when they are back."""
+
+    switches: list[str]
+
+
 class Created(RootModel[CreatedUser | CreatedUsers]):
     """One new user, or those of a list."""
 

@@ -1,6 +1,7 @@
 """Business events: what the product says, as CloudEvents 1.0 in structured mode.
 
-`EVENTS` is the catalogue. A type that is not in it cannot be told.
+`EVENTS` is the catalogue: what each type says, and by its docstring what it means. A type that is
+not in it cannot be told.
 """
 
 from collections.abc import Mapping
@@ -11,40 +12,47 @@ from uuid import UUID, uuid5
 
 import orjson
 
+from shared.messages import event_data
+from shared.messages.event_data import VERSION, EventData
+
 CONTENT_TYPE = "application/cloudevents+json"
 
 _EVENTS = UUID("a5b0c3de-7f0e-5b6c-8d57-0b3f6c1f9e42")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
-EVENTS: Mapping[str, str] = {
-    "call.created": "The first sign of a call.",
-    "leg.created": "A leg exists on the switch.",
-    "leg.ringing": "The phone of a leg rings, or sends early media.",
-    "leg.answered": "Somebody took the call on this leg.",
-    "leg.ended": "The leg is gone; its figures are final.",
-    "call.established": "Two legs hear each other; once for each pairing.",
-    "call.held": "A leg was put on hold.",
-    "call.resumed": "A leg was taken back from hold.",
-    "call.transferred": "A leg that talked was sent to somebody else.",
-    "call.monitored": "Somebody began to listen to a leg.",
-    "call.recovered": "The switch died under the call, and took it up again.",
-    "dtmf.received": "A key was pressed on the phone of a leg.",
-    "recording.started": "A leg is being recorded.",
-    "recording.stopped": "A leg is no longer recorded; the file is complete.",
-    "queue.joined": "A leg waits in a queue.",
-    "queue.left": "A leg waits no more: it was served, or left.",
-    "agent.offered": "A waiting call is offered to an agent.",
-    "agent.answered": "The agent took the call that was offered.",
-    "agent.missed": "The agent did not take the call that was offered.",
-    "agent.status": "An agent is available, on a break, or signed out.",
-    "agent.state": "An agent waits, is being called, or talks.",
-    "call.ended": "The call is over; exactly once, and only a correction follows it.",
-    "call.corrected": "A record proved what was told of an ended call wrong.",
-    "user.registered": "A phone registered where none of the user's was before.",
-    "user.unregistered": "The user's last phone is gone.",
-    "user.changed": "A user was created, updated or deleted.",
-    "switch.up": "The link to a switch stands.",
-    "switch.down": "The link to a switch broke.",
+EVENTS: Mapping[str, type[EventData]] = {
+    data.TYPE: data
+    for data in (
+        event_data.CallCreated,
+        event_data.LegCreated,
+        event_data.LegRinging,
+        event_data.LegAnswered,
+        event_data.LegEnded,
+        event_data.CallEstablished,
+        event_data.CallHeld,
+        event_data.CallResumed,
+        event_data.CallTransferred,
+        event_data.CallRecovered,
+        event_data.CallMonitored,
+        event_data.DtmfReceived,
+        event_data.RecordingStarted,
+        event_data.RecordingStopped,
+        event_data.QueueJoined,
+        event_data.QueueLeft,
+        event_data.AgentOffered,
+        event_data.AgentAnswered,
+        event_data.AgentMissed,
+        event_data.CallEnded,
+        event_data.CallCorrected,
+        event_data.AgentStatus,
+        event_data.AgentState,
+        event_data.UserRegistered,
+        event_data.UserUnregistered,
+        event_data.UserChanged,
+        event_data.SwitchUp,
+        event_data.SwitchDown,
+        event_data.SubscriptionCut,
+    )
 }
 
 
@@ -81,12 +89,17 @@ class Event:
             "subject": self.subject,
             "time": moment(self.at).isoformat(timespec="microseconds").replace("+00:00", "Z"),
             "datacontenttype": "application/json",
-            "dataschema": f"https://voice-api.invalid/schemas/{self.type}/v1",
+            "dataschema": dataschema(self.type),
             "data": self.data,
         }
         if sequence is not None:
             envelope["sequence"] = str(sequence)
         return orjson.dumps(envelope)
+
+
+def dataschema(kind: str) -> str:
+    """Return the name of the schema that events of a type keep to."""
+    return f"https://voice-api.invalid/schemas/{kind}/v{VERSION}"
 
 
 def moment(microseconds: int) -> datetime:

@@ -1,4 +1,4 @@
-"""Directions, roles and outcomes: closed lists, spelt as they stand on the wire."""
+"""Directions, roles, outcomes and their like: closed lists, spelt as they stand on the wire."""
 
 from enum import StrEnum
 
@@ -37,3 +37,21 @@ class Outcome(StrEnum):
     UNREACHABLE = "unreachable"
     CANCELLED = "cancelled"
     FAILED = "failed"
+
+
+class LeavingReason(StrEnum):
+    """Why a customer waits in a queue no longer."""
+
+    SERVED = "served"
+    ABANDONED = "abandoned"
+    TIMEOUT = "timeout"
+    NO_AGENT = "no_agent"
+    EXIT_KEY = "exit_key"
+    REMOVED = "removed"
+
+
+class TransferKind(StrEnum):
+    """How a leg was moved: straight away, or after the new party was spoken to."""
+
+    BLIND = "blind"
+    ATTENDED = "attended"

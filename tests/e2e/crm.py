@@ -13,6 +13,7 @@ from Crypto.Cipher import AES
 from Crypto.Util.Padding import pad
 from pika.exceptions import AMQPError
 
+from tests.contract import assert_told
 from tests.shared.broker.amqp import drain
 from tests.waiting import until
 
@@ -109,7 +110,9 @@ class Crm:
         """Return the events of a call so far."""
         # While RabbitMQ is being restarted nothing is heard; what it holds is told later.
         with contextlib.suppress(AMQPError):
-            self.events += map(json.loads, drain(self.channel, self._queue))
+            for body in drain(self.channel, self._queue):
+                assert_told(body)
+                self.events.append(json.loads(body))
         return [event for event in self.events if event.get("subject") == call_id]
 
     def cdrs_of(self, call_id: str, count: int) -> list[dict[str, Any]]:

@@ -32,6 +32,7 @@ from shared.messages.commands import (
 )
 from shared.messages.replies import Refused
 from shared.messages.users import MOST_USERS, NewUser
+from tests.contract import assert_told
 from tests.services.directory.building import DOMAIN, PASSWORD, VAULT, no_database, told
 from tests.shared.broker.amqp import delivered
 from tests.waiting import until
@@ -97,6 +98,7 @@ def changes(said):
     found = []
     for message in said:
         if message.type == "user.changed":
+            assert_told(message.body)
             data = orjson.loads(message.body)["data"]
             found.append((data["extension"], data["change"]))
     return found
