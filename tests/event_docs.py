@@ -9,6 +9,9 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import orjson
+
+from services.events.ledger import Ledger
 from services.events.life import SwitchLife
 from shared.messages.event_data import CallData
 from shared.messages.events import EVENTS, Event
@@ -122,11 +125,11 @@ def _holds(said: dict[str, Any]) -> str:
 
 
 def _timeline(scenario: str) -> str:
-    number, _, title = scenario.partition("_")
+    rank, _, title = scenario.partition("_")
     told = list(tell(scenario))
-    calls = list(dict.fromkeys(event.subject for event in told if event.sequence))
-    lines = [_line(event, calls) for event in told]
-    return "\n".join([f"### {number}: {title.replace('_', ' ')}", "```", *lines, "```", ""])
+    calls = list(dict.fromkeys(event.subject for event in told if event.of_call))
+    lines = [_line(event, number, calls) for event, number in _numbered(told)]
+    return "\n".join([f"### {rank}: {title.replace('_', ' ')}", "```", *lines, "```", ""])
 
 
 def tell(scenario: str) -> Iterator[Event]:
@@ -139,14 +142,24 @@ def tell(scenario: str) -> Iterator[Event]:
             yield from life.observe(event)
 
 
-def _line(event: Event, calls: list[str]) -> str:
+def _numbered(told: list[Event]) -> Iterator[tuple[Event, str]]:
+    ledger = Ledger()
+    for event in told:
+        body = ledger.encode(event)
+        if body is not None:
+            yield event, orjson.loads(body).get("sequence", "")
+
+
+def _line(event: Event, number: str, calls: list[str]) -> str:
     data = event.data
-    place, width = str(event.sequence or ""), _NARROW
+    place, width = number, _NARROW
     if len(calls) > 1:
         width = _WIDE
         place = f"call {calls.index(event.subject) + 1}: {place:>2}" if place else ""
     said = [
-        f"{before}{data[name]}" for name, before in _SHOWN.items() if data.get(name) is not None
+        f"{before}{data[name]}"
+        for name, before in _SHOWN.items()
+        if data.get(name) is not None and (name != "direction" or event.type == "call.created")
     ]
     if data.get("early_media"):
         said.append("early media")

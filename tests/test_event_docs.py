@@ -4,6 +4,7 @@ import pytest
 
 from tests import event_docs, recordings
 from tests.contract import assert_told
+from tests.telling import encoded
 
 REPAIR = "write it anew by `python -m tests.event_docs`, and read what changed"
 
@@ -17,5 +18,5 @@ def test_what_is_documented_is_what_is_told(name):
 @pytest.mark.parametrize("scenario", recordings.names())
 def test_what_is_told_keeps_to_the_contract(scenario):
     """Every event of every recorded call, by its published schema."""
-    for event in event_docs.tell(scenario):
-        assert_told(event.encode())
+    for body in encoded(event_docs.tell(scenario)):
+        assert_told(body)

@@ -166,7 +166,7 @@ class CallMonitored(_LegData):
 
     TYPE = "call.monitored"
 
-    by_leg_id: str = Field(description="The leg that listens.")
+    by_leg_id: str | None = Field(description="The leg that listens, where known.")
     by_call_id: str | None = Field(description="The call of the leg that listens, where known.")
 
 
