@@ -5,11 +5,12 @@ at least as much as they do, also of a switch that was killed. Moments are micro
 epoch. `fact` is one of
 
 - `begun`: a leg was made, its call's first one or a later one;
-- `hung_up`: a leg was hung up, with its cause; its figures are not final yet;
-- `over`: the last leg of a call is gone, its CDR posted; all that there is to say of the call;
+- `ending`: the last leg of a call was hung up, and will be gone soon;
+- `over`: it is gone, its CDR posted; as in `ending`, all that there is to say of the call;
 - `refused`: a call was to be dialled and got no leg at all.
 
-A call that has begun and is never over was lost with its switch, the run that `core_uuid` names.
+A call that has begun and is never over was lost with its switch, the run that `core_uuid` names;
+of one that was ending some may know how it would have ended.
 """
 
 from __future__ import annotations
@@ -79,10 +80,10 @@ class Truth:
             call.bridges.append((caller, callee, caller.profile.times.bridged))
 
     def hung_up(self, leg: Leg) -> None:
-        """Note that a leg was hung up."""
+        """Note that a leg was hung up: with the last one its call is about to end."""
         call_id = self._call_of.get(leg.uuid)
-        if call_id is not None:
-            self._write("hung_up", call_id, leg=leg.uuid, cause=leg.cause, by=_who(leg))
+        if call_id is not None and not any(one.up for one in self._calls[call_id].legs):
+            self._tell_all("ending", call_id, self._calls[call_id])
 
     def gone(self, leg: Leg) -> None:
         """Note that a leg's figures are final; with the last leg its call is over."""
@@ -91,22 +92,24 @@ class Truth:
             return
         call = self._calls[call_id]
         call.living -= 1
-        if call.living:
-            return
-        del self._calls[call_id]
-        self._write(
-            "over",
-            call_id,
-            crm_uuid=call.crm_uuid,
-            established_at=call.established_at,
-            legs=[_figures(leg) for leg in call.legs],
-        )
+        if not call.living:
+            del self._calls[call_id]
+            self._tell_all("over", call_id, call)
 
     def refused(self, variables: dict[str, str], cause: str) -> None:
         """Note that a dial string made no leg; a call that lives already is not concerned."""
         call_id = variables.get("call_id")
         if self._file is not None and call_id and call_id not in self._calls:
             self._write("refused", call_id, crm_uuid=variables.get("crm_uuid", ""), cause=cause)
+
+    def _tell_all(self, fact: str, call_id: str, call: _Call) -> None:
+        self._write(
+            fact,
+            call_id,
+            crm_uuid=call.crm_uuid,
+            established_at=call.established_at,
+            legs=[_figures(leg) for leg in call.legs],
+        )
 
     def _write(self, fact: str, call_id: str, **more: Any) -> None:
         if self._file is None:
@@ -121,7 +124,7 @@ def _figures(leg: Leg) -> dict[str, Any]:
         "leg": leg.uuid,
         "created_at": times.created,
         "answered_at": times.answered or None,
-        "hung_up_at": times.hangup,
+        "hung_up_at": times.hangup or None,
         "cause": leg.cause,
         "by": _who(leg),
     }
