@@ -12,6 +12,7 @@ from bench.waiting import BenchError
 from deploy.local.daemon import LocalError
 from deploy.local.processes import ROOT
 from faults import report
+from faults.check import kinds
 from faults.run import run
 from faults.strikes import FAULTS
 
@@ -37,6 +38,8 @@ def main() -> int:
         for name in chosen.only or FAULTS:
             given = (chosen.calls, chosen.seconds, chosen.patience)
             results.append(run(name, calls=given[0], seconds=given[1], patience=given[2]))
+            for what, count in kinds(results[-1].violations):
+                print(f"    {count:>5} x {what}")
             for line in results[-1].details:
                 print(f"    {line}")
         if chosen.write:

@@ -1,5 +1,6 @@
 """Whether what was told of calls is whole, told once and true. Pure."""
 
+import re
 from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -10,6 +11,8 @@ from shared.telephony.words import Outcome
 
 Event = Mapping[str, Any]
 
+# Ids, numbers, and what stands in a bracket or behind a colon.
+_PARTICULARS = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4,}){4}|\d+(, \d+)*(, …)?|: .*| \([^)]*\)$")
 _CONTENT = ("type", "subject", "sequence", "data")
 
 
@@ -46,8 +49,9 @@ def read(events: Iterable[Event]) -> Journal:
     journal = Journal()
     seen: dict[str, Event] = {}
     for event in events:
-        before = seen.setdefault(event["id"], event)
-        if before is event:
+        before = seen.get(event["id"])
+        if before is None:
+            seen[event["id"]] = event
             journal.events += 1
             if "sequence" in event:
                 journal.lives[event["subject"]].append(event)
@@ -93,6 +97,12 @@ def ended(events: Iterable[Event]) -> set[str]:
 def is_synthetic(event: Event) -> bool:
     """Tell whether the event was concluded instead of seen."""
     return bool(event["data"].get("synthetic"))
+
+
+def kinds(violations: Iterable[Violation]) -> list[tuple[str, int]]:
+    """Return what was broken, without the particulars, and how often; the most frequent first."""
+    named = (_PARTICULARS.sub("…", violation.what) for violation in violations)
+    return Counter(named).most_common()
 
 
 def timeline(life: Sequence[Event], fate: Fate | None) -> list[str]:
