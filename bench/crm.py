@@ -47,9 +47,10 @@ class Crm:
         """Hang up."""
         self._connection.close()
 
-    def create_user(self, extension: str) -> None:
+    def create_user(self, extension: str, password: str | None = None) -> None:
         """Make sure that the extension exists."""
-        answer = self._post("/v1/users", {"extension": extension})
+        own = {} if password is None else {"password": password}
+        answer = self._post("/v1/users", {"extension": extension, **own})
         if answer.status not in {HTTPStatus.CREATED, HTTPStatus.CONFLICT}:
             raise BenchError(f"POST /v1/users answered {answer.status}: {answer.text}")
 

@@ -5,6 +5,7 @@ import io
 import logging
 import signal
 import sys
+from collections.abc import Sequence
 
 import structlog
 
@@ -13,8 +14,11 @@ from deploy.local.daemon import LocalError
 from deploy.local.processes import ROOT
 from faults import report
 from faults.check import kinds
-from faults.run import run
-from faults.strikes import FAULTS
+from faults.run import Result, run
+from faults.strikes import FAULTS, REAL
+from tests.e2e.real import STARTED
+
+_REAL_CALLS = 10
 
 
 def main() -> int:
@@ -28,30 +32,54 @@ def main() -> int:
     parser.add_argument(
         "--patience", type=float, default=90, help="how long the last ends are waited for (90)"
     )
+    parser.add_argument(
+        "--real", action="store_true", help="on the switch of VOICE_FREESWITCH_BIN alone"
+    )
     parser.add_argument("--write", action="store_true", help="keep it in docs/reliability.md")
     chosen = parser.parse_args()
+    if chosen.real and not STARTED:
+        parser.error("VOICE_FREESWITCH_BIN names no switch")
     _prepare()
     where = report.machine()
     print(where)
-    results = []
+    names = [name for name in FAULTS if name in (chosen.only or FAULTS)]
     try:
-        for name in chosen.only or FAULTS:
-            given = (chosen.calls, chosen.seconds, chosen.patience)
-            results.append(run(name, calls=given[0], seconds=given[1], patience=given[2]))
-            for what, count in kinds(results[-1].violations):
-                print(f"    {count:>5} x {what}")
-            for line in results[-1].details:
-                print(f"    {line}")
+        results = [] if chosen.real else _run(names, chosen, chosen.calls)
+        on_real = _run([name for name in names if name in REAL], chosen, _REAL_CALLS, real=True)
         if chosen.write:
-            report.write(report.record(results, where=where, calls=chosen.calls))
-            print(f"kept in {report.PATH.relative_to(ROOT)}")
+            for kind, found, calls in (
+                ("simulated", results, chosen.calls),
+                ("real", on_real, _REAL_CALLS),
+            ):
+                # What was left out keeps the record of its last run.
+                if found:
+                    report.write(report.record(found, where=where, calls=calls), kind)
+                    print(f"{kind}: kept in {report.PATH.relative_to(ROOT)}")
     except (BenchError, LocalError) as error:
         print(f"faults: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         return 130
-    print(f"\n{report.render(results)}")
-    return 1 if any(result.violations for result in results) else 0
+    for found in (results, on_real):
+        if found:
+            print(f"\n{report.render(found)}")
+    return 1 if any(result.violations for result in (*results, *on_real)) else 0
+
+
+def _run(
+    names: Sequence[str], chosen: argparse.Namespace, calls: int, *, real: bool = False
+) -> list[Result]:
+    if real and not STARTED:
+        return []
+    results = []
+    for name in names:
+        result = run(name, calls=calls, seconds=chosen.seconds, patience=chosen.patience, real=real)
+        for what, count in kinds(result.violations):
+            print(f"    {count:>5} x {what}")
+        for line in result.details:
+            print(f"    {line}")
+        results.append(result)
+    return results
 
 
 def _names() -> str:

@@ -125,7 +125,7 @@ def timeline(life: Sequence[Event], fate: Fate | None) -> list[str]:
 def missing_records(fates: Iterable[Fate], kept: Collection[str]) -> list[Violation]:
     """Return the legs that are gone for good and have no CDR, and the CDRs of no leg."""
     fates = list(fates)
-    wanted = {leg: fate.call_id for fate in fates if fate.over for leg in fate.legs}
+    wanted = {leg: fate.call_id for fate in fates for leg in fate.finished_legs}
     known = {leg for fate in fates for leg in fate.legs}
     lost = [Violation(wanted[leg], f"leg {leg} has no CDR") for leg in wanted.keys() - set(kept)]
     invented = [Violation(leg, "a CDR of no leg of the switch's") for leg in set(kept) - known]

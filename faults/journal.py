@@ -81,15 +81,16 @@ class Watcher:
         self.ended |= ended([orjson.loads(body)])
 
 
-def depths(url: str) -> dict[str, int]:
-    """Return how many messages wait in each queue whose messages are taken out of it."""
+def waiting(url: str) -> tuple[int, int]:
+    """Return how many messages somebody has still to take, and how many are dead letters."""
     connection = pika.BlockingConnection(pika.URLParameters(url))
     try:
         channel = connection.channel()
-        return {
-            queue: channel.queue_declare(queue, passive=True).method.message_count
-            for queue in topology.QUEUES
-        }
+        found = {queue: channel.queue_declare(queue, passive=True) for queue in topology.QUEUES}
+        dead = found.pop(topology.DEAD).method.message_count
+        return sum(
+            queue.method.message_count for queue in found.values() if queue.method.consumer_count
+        ), dead
     finally:
         connection.close()
 

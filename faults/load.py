@@ -6,23 +6,22 @@ import random
 import threading
 import time
 from collections import Counter
-from collections.abc import Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from http.client import HTTPException
-from pathlib import Path
 
 import orjson
 
 from bench.crm import Crm
 from bench.waiting import until
+from faults.stage import Stage
 from faults.truth import Truth
-from shared.switch.address import SwitchAddress
 from shared.switch.handshake import SwitchAway, connect
 
 EXTENSIONS = tuple(str(extension) for extension in range(1200, 1230))
 BUSY, SILENT, AWAY = "1486", "1408", "1404"
 
+_REAL_AGENTS = 4  # each of them has to register
 _CLICKS = 16  # at once
 _TURN_SECONDS = 0.025
 _PROMISED_SECONDS = 30.0  # by then a call that was promised is dialled, or it waits for a fault
@@ -58,18 +57,13 @@ _WEIGHTS = [weight for _, weight in _MIX]
 class Load:
     """Keeps so many calls in flight from `start` on until `stop`, as the switch counts them."""
 
-    def __init__(
-        self,
-        settings: Mapping[str, str],
-        switch: SwitchAddress,
-        truth_file: Path,
-        *,
-        calls: int,
-    ) -> None:
-        self._settings = settings
-        self._switch = switch
+    def __init__(self, stage: Stage, *, calls: int) -> None:
+        self._settings = stage.settings
+        self._switch = stage.switch
         self._calls = calls
-        self._truth_file = truth_file
+        self._agents = EXTENSIONS if stage.real is None else EXTENSIONS[:_REAL_AGENTS]
+        self._password = None if stage.real is None else stage.real.password
+        self._truth_file = stage.truth_file
         self._read = 0
         self.truth = Truth()
         self.accepted: dict[str, float] = {}  # when
@@ -83,11 +77,16 @@ class Load:
         self._thread = threading.Thread(target=self._run, name="load")
 
     def prepare(self) -> None:
-        """Make the agents."""
+        """Make the agents, their phones with the password where there is one."""
         crm = Crm(self._settings)
-        for extension in (*EXTENSIONS, BUSY, SILENT, AWAY):
-            crm.create_user(extension)
+        for extension in (*self.present, AWAY):
+            crm.create_user(extension, self._password)
         crm.close()
+
+    @property
+    def present(self) -> tuple[str, ...]:
+        """The agents whose phones are there."""
+        return (*self._agents, BUSY, SILENT)
 
     def start(self) -> None:
         """Begin to call."""
@@ -147,7 +146,7 @@ class Load:
 
     def _click(self, kind: Kind) -> None:
         """Ask for one call, as a CRM that waits for the switch or as one that does not."""
-        agent = kind.agent or self._random.choice(EXTENSIONS)
+        agent = kind.agent or self._random.choice(self._agents)
         crm = self._crm()
         ask = self._random.choice((crm.click, crm.order))
         try:

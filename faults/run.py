@@ -24,8 +24,6 @@ from shared.database.tables import CdrRow, CommandRow
 _RAMP_SECONDS = 90
 _OVER_SECONDS = 60
 _SHOWN = 5
-# Whose work is done when they are empty; what is not taken by anybody yet is not waited for.
-_BUSY_QUEUES = ("dialer.commands", "cdr.raw", "cdr.events")
 
 
 @dataclass(slots=True)
@@ -59,15 +57,15 @@ class _Run:
         return self.stage.settings["VOICE_AMQP_URL"]
 
 
-def run(name: str, *, calls: int, seconds: float, patience: float) -> Result:
-    """Strike once with so many calls in flight, and return what was found.
+def run(name: str, *, calls: int, seconds: float, patience: float, real: bool = False) -> Result:
+    """Strike once with so many calls in flight, on a real switch if told; return what was found.
 
     Calls go on for `seconds` after the mending; `patience` is how long the last ends are waited
     for, in seconds, before they count as missing.
     """
     fault = FAULTS[name]
-    _tell(f"{name}: {fault.does}")
-    with _begun(name, calls=calls, patience=patience) as one:
+    _tell(f"{name}: {fault.does}{' (a real switch)' if real else ''}")
+    with _begun(name, calls=calls, patience=patience, real=real) as one:
         until(
             lambda: len(one.load.look().alive) >= calls * 0.9,
             f"{calls} calls in flight",
@@ -94,20 +92,21 @@ def run(name: str, *, calls: int, seconds: float, patience: float) -> Result:
 
 
 @contextmanager
-def _begun(name: str, *, calls: int, patience: float) -> Iterator[_Run]:
-    with product(FAULTS[name].events) as stage:
-        load = Load(stage.settings, stage.switch, stage.truth_file, calls=calls)
+def _begun(name: str, *, calls: int, patience: float, real: bool) -> Iterator[_Run]:
+    with product(FAULTS[name].events, real=real) as stage:
+        load = Load(stage, calls=calls)
         watcher = journal.Watcher(stage.settings["VOICE_AMQP_URL"])
         engine = open_engine(stage.settings["VOICE_DATABASE_URL"])
         load.prepare()
-        watcher.start()
-        load.start()
-        try:
-            yield _Run(name, stage, load, watcher, engine, patience)
-        finally:
-            load.stop()
-            watcher.stop()
-            engine.dispose()
+        with stage.phones(load.present):
+            watcher.start()
+            load.start()
+            try:
+                yield _Run(name, stage, load, watcher, engine, patience)
+            finally:
+                load.stop()
+                watcher.stop()
+                engine.dispose()
 
 
 def _wait_until_quiet(one: _Run) -> None:
@@ -131,13 +130,12 @@ def _all_told(one: _Run) -> bool:
 
 def _all_stored(one: _Run) -> bool:
     try:
-        depths = journal.depths(one.url)
+        waiting, _ = journal.waiting(one.url)
     except (pika.exceptions.AMQPError, OSError):
         return False
-    busy = any(depths[queue] for queue in _BUSY_QUEUES)
     stored = _records(one.engine) | one.stage.spooled_records
-    legs = {leg for fate in one.load.look().fates.values() if fate.over for leg in fate.legs}
-    return not busy and legs <= stored and one.watcher.quiet_for > 3  # noqa: PLR2004  (seconds)
+    legs = {leg for fate in one.load.look().fates.values() for leg in fate.finished_legs}
+    return not waiting and legs <= stored and one.watcher.quiet_for > 3  # noqa: PLR2004  (seconds)
 
 
 def _judge(one: _Run) -> Result:
@@ -148,7 +146,7 @@ def _judge(one: _Run) -> Result:
         told, fates, accepted=one.load.accepted.keys(), commands=_commands(one.engine)
     )
     violations += missing_records(fates.values(), records | one.stage.spooled_records)
-    dead = journal.depths(one.url)[topology.DEAD]
+    _, dead = journal.waiting(one.url)
     if dead:
         violations.append(Violation("-", f"{dead} messages in {topology.DEAD}"))
     return Result(

@@ -2,7 +2,7 @@
 
 import contextlib
 import urllib.request
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,10 +15,12 @@ from deploy.local.daemon import Daemon
 from deploy.local.instances import Server
 from deploy.local.ports import LOOPBACK, free_port
 from deploy.local.processes import Processes
-from deploy.local.settings import BINDS, address, port_of, save
+from deploy.local.settings import BINDS, address, save
 from deploy.local.stack import Stack
 from faults.proxy import Proxy
+from faults.witness import Witness
 from shared.switch.address import SwitchAddress, parse_switches
+from tests.e2e.real import RealSide, real_side
 
 _START_SECONDS = 60
 _GONE_SECONDS = 10
@@ -57,10 +59,11 @@ class Events:
 class Stage:
     """The product, and what can be done to it."""
 
-    def __init__(self, stack: Stack, truth_file: Path, events: list[Events]) -> None:
+    def __init__(self, stack: Stack, truth_file: Path, real: RealSide | None) -> None:
         self.stack = stack
         self.truth_file = truth_file
-        self.events = events
+        self.real = real
+        self.events: list[Events] = []
         self.settings = stack.settings
 
     @property
@@ -75,8 +78,35 @@ class Stage:
         kept = Path(self.settings["SIMULATOR_CDR_ERROR_DIR"])
         return {path.name.partition(".")[0] for path in kept.glob("*.cdr.json")}
 
+    def kill_switch(self) -> None:
+        """Kill the switch, and with it its calls."""
+        if self.real is None:
+            self.kill("simulator")
+        elif self.real.switch is not None:
+            self.real.switch.crash()
+
+    def start_switch(self) -> None:
+        """Start it again; a real one takes up the calls that both sides had answered."""
+        if self.real is None:
+            self.start("simulator")
+        elif self.real.switch is not None:
+            self.real.switch.start()
+
+    @contextmanager
+    def phones(self, present: Iterable[str]) -> Iterator[None]:
+        """Have the phones of these agents there; the simulated switch has them all by itself."""
+        if self.real is None:
+            yield
+            return
+        for extension in present:
+            self.real.agents.register(
+                extension, self.real.password, self.settings["VOICE_DOMAIN"], self.real.registrar
+            )
+        with self.real.agents:
+            yield
+
     def kill(self, name: str) -> None:
-        """Kill a service, the switch or a server, and all of its children with it."""
+        """Kill a service or a server, and all of its children with it."""
         server = self._server(name)
         kill(server.daemon if server else self.stack.processes.daemon(name))
 
@@ -97,33 +127,37 @@ class Stage:
 
 
 @contextmanager
-def product(events: int = 1) -> Iterator[Stage]:
-    """Give the product with the simulated switch and so many events processes, all up."""
+def product(events: int = 1, *, real: bool = False) -> Iterator[Stage]:
+    """Give the product with a switch, simulated or real, and so many events processes, all up."""
     with ExitStack() as down:
         made = down.enter_context(directory())
         truth_file = made / "truth.jsonl"
         binds = {name: f"{LOOPBACK}:{free_port()}" for name in BINDS.values()}
-        stack = Stack(made, {**_PACE, **binds, "SIMULATOR_TRUTH_FILE": str(truth_file)})
+        side = down.enter_context(real_side(made)) if real else None
+        own = {**_PACE, **binds, "SIMULATOR_TRUTH_FILE": str(truth_file)}
+        stack = Stack(made, {**own, **(side.settings if side else {})})
         down.callback(stack.forget)
         stack.up()
         # In its place come those whose network can be broken.
         stack.processes.stop(["events"])
-        stage = Stage(stack, truth_file, [])
+        stage = Stage(stack, truth_file, side)
+        if real:
+            witness = Witness(stage.switch, truth_file)
+            witness.start()
+            down.callback(witness.stop)
         for rank in range(events):
-            network = Proxy(free_port(), to=port_of(stack.settings["SIMULATOR_BIND"]))
+            network = Proxy(free_port(), to=stage.switch.port)
             down.enter_context(network)
-            stage.events.append(_events(stack, made / f"events-{rank}", network))
+            stage.events.append(_events(stage, made / f"events-{rank}", network))
             down.callback(stage.events[-1].processes.stop, ["events"])
             stage.events[-1].start()
         yield stage
 
 
-def _events(stack: Stack, place: Path, network: Proxy) -> Events:
-    straight = port_of(stack.settings["SIMULATOR_BIND"])
-    settings = stack.settings | {
-        "VOICE_SWITCHES": stack.settings["VOICE_SWITCHES"].replace(
-            f":{straight}", f":{network.port}"
-        ),
+def _events(stage: Stage, place: Path, network: Proxy) -> Events:
+    straight = stage.settings["VOICE_SWITCHES"]
+    settings = stage.settings | {
+        "VOICE_SWITCHES": f"{straight.removesuffix(str(stage.switch.port))}{network.port}",
         "VOICE_EVENTS_BIND": f"{LOOPBACK}:{free_port()}",
         "VOICE_STATE_DIR": str(place / "state"),
     }

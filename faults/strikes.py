@@ -25,7 +25,7 @@ class Scene:
 
     def kill_switch(self) -> None:
         """Kill the switch, and with it its calls."""
-        self.stage.kill("simulator")
+        self.stage.kill_switch()
         self.load.look().switch_died()
 
 
@@ -75,7 +75,7 @@ def _active_events(scene: Scene) -> None:
 def _switch(scene: Scene) -> None:
     scene.kill_switch()
     scene.outage()
-    scene.stage.start("simulator")
+    scene.stage.start_switch()
 
 
 def _silent_link(scene: Scene) -> None:
@@ -124,3 +124,6 @@ FAULTS: Mapping[str, Fault] = {
     "cdr": Fault("CDR service killed, started again", _killed("cdr")),
     "broker-and-events": Fault("RabbitMQ and events service killed at once", _broker_and_events),
 }
+
+# Those that are done to a real switch, too.
+REAL = ("none", "events", "broker", "switch")

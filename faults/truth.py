@@ -23,7 +23,7 @@ class Fate:
     begun_at: int  # microseconds since 1970
     legs: list[str] = field(default_factory=list)
     story: Mapping[str, Any] | None = None  # of a call that was over, or about to be
-    over: bool = False
+    over: bool = False  # with `partly_lost` in its story: the rest went with a killed switch
     refused: str | None = None  # the cause for which it got no leg at all
     dialled: int = 1
 
@@ -31,6 +31,11 @@ class Fate:
     def alive(self) -> bool:
         """Whether the switch had the call when it noted its last line."""
         return not self.over and self.refused is None
+
+    @property
+    def finished_legs(self) -> list[str]:
+        """The legs that ended while their switch lived, and of which there must be records."""
+        return [leg["leg"] for leg in self.story["legs"]] if self.over and self.story else []
 
     def outcomes(self, *, is_synthetic: bool) -> frozenset[Outcome]:
         """Return the outcomes that may be told of the call.
@@ -42,7 +47,8 @@ class Fate:
         if self.refused is not None:
             told = {outcome_of(self.refused)}
             return frozenset(told | {Outcome.FAILED, Outcome.LOST} if is_synthetic else told)
-        found = set() if self.over else {Outcome.LOST}
+        is_lost = not self.over or (self.story is not None and self.story.get("partly_lost"))
+        found = {Outcome.LOST} if is_lost else set()
         if self.story is not None:
             found.add(outcome(self.story))
         return frozenset(found)
@@ -82,7 +88,8 @@ class Truth:
             fate.dialled += 1
         match line["fact"]:
             case "begun":
-                fate.legs.append(line["leg"])
+                if line["leg"] not in fate.legs:  # A switch that is started anew takes calls up.
+                    fate.legs.append(line["leg"])
                 self._alive[call_id] = fate
             case "ending":
                 fate.story = line
