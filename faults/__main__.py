@@ -5,7 +5,6 @@ import io
 import logging
 import signal
 import sys
-from collections.abc import Sequence
 
 import structlog
 
@@ -43,43 +42,37 @@ def main() -> int:
     where = report.machine()
     print(where)
     names = [name for name in FAULTS if name in (chosen.only or FAULTS)]
+    results: dict[str, list[Result]] = {"simulated": [], "real": []}
+    calls = {"simulated": chosen.calls, "real": _REAL_CALLS}
     try:
-        results = [] if chosen.real else _run(names, chosen, chosen.calls)
-        on_real = _run([name for name in names if name in REAL], chosen, _REAL_CALLS, real=True)
-        if chosen.write:
-            for kind, found, calls in (
-                ("simulated", results, chosen.calls),
-                ("real", on_real, _REAL_CALLS),
-            ):
-                # What was left out keeps the record of its last run.
-                if found:
-                    report.write(report.record(found, where=where, calls=calls), kind)
-                    print(f"{kind}: kept in {report.PATH.relative_to(ROOT)}")
+        for name in [] if chosen.real else names:
+            results["simulated"].append(_run(name, chosen, chosen.calls))
+        for name in [name for name in names if name in REAL and STARTED]:
+            results["real"].append(_run(name, chosen, _REAL_CALLS, real=True))
     except (BenchError, LocalError) as error:
         print(f"faults: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         return 130
-    for found in (results, on_real):
-        if found:
+    finally:
+        for found in filter(None, results.values()):
             print(f"\n{report.render(found)}")
-    return 1 if any(result.violations for result in (*results, *on_real)) else 0
+    if chosen.write:
+        # What was left out keeps the record of its last run.
+        for kind, found in results.items():
+            if found:
+                report.write(report.record(found, where=where, calls=calls[kind]), kind)
+                print(f"{kind}: kept in {report.PATH.relative_to(ROOT)}")
+    return 1 if any(one.violations for found in results.values() for one in found) else 0
 
 
-def _run(
-    names: Sequence[str], chosen: argparse.Namespace, calls: int, *, real: bool = False
-) -> list[Result]:
-    if real and not STARTED:
-        return []
-    results = []
-    for name in names:
-        result = run(name, calls=calls, seconds=chosen.seconds, patience=chosen.patience, real=real)
-        for what, count in kinds(result.violations):
-            print(f"    {count:>5} x {what}")
-        for line in result.details:
-            print(f"    {line}")
-        results.append(result)
-    return results
+def _run(name: str, chosen: argparse.Namespace, calls: int, *, real: bool = False) -> Result:
+    result = run(name, calls=calls, seconds=chosen.seconds, patience=chosen.patience, real=real)
+    for what, count in kinds(result.violations):
+        print(f"    {count:>5} x {what}")
+    for line in result.details:
+        print(f"    {line}")
+    return result
 
 
 def _names() -> str:

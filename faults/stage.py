@@ -1,6 +1,7 @@
 """The product in a directory of its own, each part of which can be killed and started again."""
 
 import contextlib
+import signal
 import urllib.request
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
@@ -172,12 +173,15 @@ def kill(daemon: Daemon) -> None:
     process = daemon.process()
     if process is None:
         raise BenchError(f"{daemon.name} is gone already.{daemon.log_tail()}")
-    family = [*process.children(recursive=True), process]
-    for member in family:
+    children = process.children(recursive=True)
+    # It is waited for as well: a dead child of ours would still have its pid, and PostgreSQL takes
+    # that for another server on its data.
+    daemon.stop(signal.SIGKILL)
+    for member in children:
         with contextlib.suppress(psutil.NoSuchProcess):
             member.kill()
     until(
-        lambda: not any(_runs(member) for member in family),
+        lambda: not any(_runs(member) for member in children),
         f"{daemon.name} gone",
         seconds=_GONE_SECONDS,
         pause=0.02,
