@@ -9,14 +9,17 @@ from typing import Any
 
 import orjson
 import pika
+from pika.adapters.blocking_connection import BlockingChannel
 from pika.exceptions import AMQPError
 
 from faults.check import ended
 from shared.broker import topology
+from shared.broker.dead_letters import REASON
 
 _PREFETCH = 1000
 _POLL_SECONDS = 0.2
 _RETRY_SECONDS = 0.1
+_WITHDRAWN = "expired"
 
 Stored = tuple[int, bytes]  # its offset, and the event
 
@@ -81,16 +84,40 @@ class Watcher:
         self.ended |= ended([orjson.loads(body)])
 
 
-def waiting(url: str) -> tuple[int, int]:
-    """Return how many messages somebody has still to take, and how many are dead letters."""
+def waiting(url: str) -> int:
+    """Return how many messages somebody has still to take; where nobody takes any, none wait."""
+    with _channel(url) as channel:
+        work = [
+            channel.queue_declare(queue, passive=True).method
+            for queue in topology.QUEUES
+            if queue != topology.DEAD
+        ]
+        return sum(queue.message_count for queue in work if queue.consumer_count)
+
+
+def dead_letters(url: str) -> list[str]:
+    """Return what is among the dead letters, and why.
+
+    A command that was withdrawn is none: who waited for it was told so, and RabbitMQ puts it there
+    when its time is over.
+    """
+    found: list[str] = []
+    with _channel(url) as channel:
+        while True:
+            method, properties, body = channel.basic_get(topology.DEAD)
+            if method is None or properties is None:
+                return found
+            headers = properties.headers or {}
+            why = str(headers.get(REASON) or headers.get("x-first-death-reason"))
+            if why != _WITHDRAWN:
+                found.append(f"{method.routing_key} {properties.message_id}: {why} {body!r:.200}")
+
+
+@contextlib.contextmanager
+def _channel(url: str) -> Iterator[BlockingChannel]:
     connection = pika.BlockingConnection(pika.URLParameters(url))
     try:
-        channel = connection.channel()
-        found = {queue: channel.queue_declare(queue, passive=True) for queue in topology.QUEUES}
-        dead = found.pop(topology.DEAD).method.message_count
-        return sum(
-            queue.method.message_count for queue in found.values() if queue.method.consumer_count
-        ), dead
+        yield connection.channel()
     finally:
         connection.close()
 

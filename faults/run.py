@@ -17,7 +17,6 @@ from faults.load import Load
 from faults.stage import Stage, product
 from faults.strikes import FAULTS, Scene
 from faults.truth import Fate
-from shared.broker import topology
 from shared.database.engine import open_engine
 from shared.database.tables import CdrRow, CommandRow
 
@@ -130,7 +129,7 @@ def _all_told(one: _Run) -> bool:
 
 def _all_stored(one: _Run) -> bool:
     try:
-        waiting, _ = journal.waiting(one.url)
+        waiting = journal.waiting(one.url)
     except (pika.exceptions.AMQPError, OSError):
         return False
     stored = _records(one.engine) | one.stage.spooled_records
@@ -146,9 +145,8 @@ def _judge(one: _Run) -> Result:
         told, fates, accepted=one.load.accepted.keys(), commands=_commands(one.engine)
     )
     violations += missing_records(fates.values(), records | one.stage.spooled_records)
-    _, dead = journal.waiting(one.url)
-    if dead:
-        violations.append(Violation("-", f"{dead} messages in {topology.DEAD}"))
+    dead = journal.dead_letters(one.url)
+    violations += [Violation("-", f"a dead letter: {letter}") for letter in dead]
     return Result(
         one.name,
         calls=len(told.lives),
@@ -157,7 +155,7 @@ def _judge(one: _Run) -> Result:
         corrected=told.corrected,
         again=told.again,
         records=len(records),
-        dead=dead,
+        dead=len(dead),
         violations=violations,
         details=_details(violations, told.lives, fates),
     )
