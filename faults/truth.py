@@ -84,7 +84,7 @@ class Truth:
         fate = self.fates.get(call_id)
         if fate is None:
             fate = self.fates[call_id] = Fate(call_id, line["core_uuid"], line["at"])
-        elif line["fact"] in {"begun", "refused"} and not fate.alive:
+        elif line["fact"] in {"begun", "refused"} and not (fate.alive or line.get("taken_up")):
             fate.dialled += 1
         match line["fact"]:
             case "begun":

@@ -96,11 +96,12 @@ class Notes:
         leg = call.legs.get(name)
         if leg is not None and leg.core == self.core:
             return []
+        taken_up = {} if leg is None else {"taken_up": True}
         if leg is None:
             leg = call.legs[name] = _Leg(name, self.core)
             self._call_of[name] = call_id
         leg.core = self.core
-        return [self._line("begun", call_id, at, leg=name)]
+        return [self._line("begun", call_id, at, leg=name, **taken_up)]
 
     def _gone(self, call_id: str, leg: _Leg, event: Mapping[str, Any], at: int) -> list[Line]:
         leg.cause, leg.gone = event["Hangup-Cause"], True
@@ -109,7 +110,7 @@ class Notes:
         rest = [one for one in self._calls[call_id].legs.values() if not one.gone]
         if any(one.core == self.core for one in rest):
             return []
-        # What is left of the call went with a run of the switch that was killed.
+        # What is left of the call went with a run of the switch that was killed, for all we know.
         return [self._story("over", call_id, at) | ({"partly_lost": True} if rest else {})]
 
     def _job(self, event: Mapping[str, Any], at: int) -> list[Line]:

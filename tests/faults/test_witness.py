@@ -64,3 +64,10 @@ def test_what_a_switch_did_not_take_up_is_lost():
     found.take(notes.hear(ended))
     assert fate.outcomes(is_synthetic=False) == {"lost", "answered"}
     assert fate.finished_legs == [fate.legs[0]]
+
+    # It had only not been heard of yet.
+    other = {**ended, "Unique-ID": fate.legs[1]}
+    found.take(notes.hear(other))
+    assert fate.outcomes(is_synthetic=False) == {"answered"}
+    assert fate.finished_legs == fate.legs
+    assert fate.dialled == 1
