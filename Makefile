@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help setup servers migrate demo up down status env check fix test test-switch bench clean
+.PHONY: help setup servers migrate demo up down status env check fix test test-switch bench faults clean
 
 PYTHON := .venv/bin/python
 LOCAL := $(PYTHON) -m deploy.local
@@ -55,6 +55,9 @@ test-switch: servers ## Run the tests that a real switch can take, on the one th
 
 bench: servers ## Measure beside limits and peers, into docs/benchmarks.md (half an hour)
 	$(PYTHON) -m bench $(or $(ARGS),--write)
+
+faults: servers ## Kill each part under load, and hold what was told against the truth (half an hour)
+	$(PYTHON) -m faults $(ARGS)
 
 clean: down ## Stop, and forget data, settings and secrets of `up`
 	@[ ! -x $(PYTHON) ] || $(LOCAL) forget

@@ -15,6 +15,8 @@ It is held to the recordings of a real switch by `tests/simulator/test_contract.
   ring before they answer or refuse. `SIMULATOR_TALK_MS`: when the customer hangs up (0: never).
 - `SIMULATOR_HEARTBEAT_SECONDS` (20), `SIMULATOR_GATEWAYS` (carrier), `SIMULATOR_REGISTER`: a comma
   list of extensions that register at start.
+- `SIMULATOR_TRUTH_FILE`: where it notes what really became of each call (`simulator/truth.py`), to
+  check by what others tell of them. Without it nothing is noted.
 
 The last three digits of a number or extension say what its phone does: 486 busy, 603 rejects, 480
 is unavailable, 404 is unknown (an extension: not registered), 408 rings on, 183 has early media and

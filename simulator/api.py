@@ -5,9 +5,9 @@ from __future__ import annotations
 import uuid
 from collections.abc import Awaitable, Callable
 
-from simulator import causes, shows
+from simulator import causes, fsctl, shows
 from simulator.applications import Applications
-from simulator.dial_string import parse_originate
+from simulator.dial_string import MalformedDialString, parse_dial_string, parse_originate
 from simulator.dialling import Dialler
 from simulator.events import Origin, as_plain
 from simulator.faults import Faults
@@ -60,6 +60,7 @@ class Api:
             "uuid_setvar": self._uuid_setvar,
             "uuid_dump": self._uuid_dump,
             "hupall": self._hupall,
+            "fsctl": lambda rest: fsctl.answer(switch, rest),
             "show": lambda rest: shows.show(switch, registry, rest),
             "sofia_contact": self._sofia_contact,
             "sofia": self._sofia,
@@ -93,6 +94,8 @@ class Api:
         )
         leg = outcome.leg
         if leg is None:
+            if outcome.tried is None:
+                self._switch.truth.refused(_variables(command.call_url), outcome.cause)
             return f"-ERR {outcome.cause}\n"
         self._flip(leg)
         if command.application is None:
@@ -153,6 +156,8 @@ class Api:
 
     def _uuid_dump(self, rest: str) -> str:
         leg_uuid, _, kind = rest.partition(" ")
+        if not leg_uuid:
+            return "-USAGE: <uuid> [format]\n"
         leg = self._switch.live(leg_uuid)
         if leg is None:
             return _NO_CHANNEL
@@ -213,3 +218,12 @@ class Api:
             case _:
                 return _SIMULATOR_USAGE
         return "+OK\n"
+
+
+def _variables(call_url: str) -> dict[str, str]:
+    """Give the variables that a dial string has for its first leg."""
+    try:
+        dialled = parse_dial_string(call_url)
+    except MalformedDialString:
+        return {}
+    return {**(dialled.targets[0].variables if dialled.targets else {}), **dialled.variables}

@@ -124,6 +124,7 @@ class Applications:
     async def _talk(self, caller: Leg, callee: Leg) -> None:
         switch = self._switch
         caller.profile.times.bridged = callee.profile.times.bridged = now()
+        switch.truth.bridged(caller, callee)
         caller.touch()
         callee.touch()
         pair = {"Bridge-A-Unique-ID": caller.uuid, "Bridge-B-Unique-ID": callee.uuid}

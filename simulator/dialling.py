@@ -141,8 +141,8 @@ class Dialler:
     def _make(self, where: _Resolved, caller: Leg | None, caller_id: tuple[str, str]) -> Leg:
         variables, destination = where.variables, where.destination
         leg_uuid = variables.get("origination_uuid") or str(uuid.uuid4())
-        if leg_uuid in self._switch.legs:
-            # A uuid that is alive is refused before anything is made.
+        if leg_uuid in self._switch.legs or not self._switch.admits:
+            # A uuid that is alive is refused before anything is made, and so is one too many.
             raise NotDialled("DESTINATION_OUT_OF_ORDER")
         self._switch.sessions += 1
         leg = Leg(_profile(leg_uuid, where, caller, caller_id), self._switch.sessions)

@@ -57,9 +57,9 @@ class Event:
 
 
 def as_plain(event: Event, *, encode: bool = True) -> str:
-    """Give the event as text, one header a line, values URL-encoded unless told otherwise."""
+    """Give the event as text, one header a line, values URL-encoded or else in brackets."""
     lines = [
-        f"{name}: {url_encode(value) if encode else value}\n"
+        f"{name}: {url_encode(value) if encode else f'[{value}]'}\n"
         for part in event.parts
         for name, value in part.items()
     ]

@@ -36,7 +36,7 @@ def headers(switch: Switch) -> dict[str, str]:
         "FreeSWITCH-Version": shows.VERSION,
         "Uptime-msec": str((now() - switch.stamps.started) // 1000),
         "Session-Count": legs,
-        "Max-Sessions": str(shows.MAX_SESSIONS),
+        "Max-Sessions": str(switch.max_sessions),
         # The sessions that may still start in this second; nothing is throttled here.
         "Session-Per-Sec": str(shows.SESSIONS_PER_SECOND),
         "Session-Per-Sec-Last": "0",

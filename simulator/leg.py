@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from dataclasses import replace
 
 from simulator.profile import Profile
 
@@ -19,6 +20,7 @@ class Leg:
 
     def __init__(self, profile: Profile, session_id: int) -> None:
         self.profile = profile
+        self.initial = replace(profile)
         self.uuid = profile.unique_id
         self.session_id = session_id
         self.call_uuid = self.uuid
@@ -27,6 +29,7 @@ class Leg:
         self.call_state = "DOWN"
         self.answer_state = "ringing"
         self.hit_dialplan = False
+        self.callee_direction = ""
         self.presence_id = ""
         self.presence_count = 0
         self.cause = ""

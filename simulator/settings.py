@@ -31,6 +31,7 @@ class Settings:
     heartbeat_seconds: float = 20.0
     gateways: tuple[str, ...] = ("carrier",)
     register: tuple[str, ...] = ()
+    truth_file: Path | None = None
 
 
 def from_environment(environment: Mapping[str, str]) -> Settings:
@@ -42,6 +43,7 @@ def from_environment(environment: Mapping[str, str]) -> Settings:
     if not port.isdigit():
         raise SettingsInvalid("SIMULATOR_BIND is not host:port")
     error_dir = environment.get("SIMULATOR_CDR_ERROR_DIR")
+    truth_file = environment.get("SIMULATOR_TRUTH_FILE")
     domain = environment.get("VOICE_DOMAIN") or environment.get("SIMULATOR_DOMAIN")
     return Settings(
         password=password,
@@ -60,6 +62,7 @@ def from_environment(environment: Mapping[str, str]) -> Settings:
         heartbeat_seconds=_number(environment, "SIMULATOR_HEARTBEAT_SECONDS", 20),
         gateways=_words(environment, "SIMULATOR_GATEWAYS") or ("carrier",),
         register=_words(environment, "SIMULATOR_REGISTER"),
+        truth_file=Path(truth_file) if truth_file else None,
     )
 
 

@@ -10,7 +10,6 @@ from simulator.registry import Registry
 from simulator.switch import Switch
 
 VERSION = "1.11.3-dev git cc93a68 2026-08-21 14:10:14Z 64bit"
-MAX_SESSIONS = 3000
 SESSIONS_PER_SECOND = 500
 
 
@@ -45,7 +44,7 @@ def status(switch: Switch) -> str:
         f"{switch.sessions} session(s) since startup\n"
         f"{len(switch.legs)} session(s) - peak {switch.peak}, last 5min {switch.peak} \n"
         f"0 session(s) per Sec out of max {SESSIONS_PER_SECOND}, peak 2, last 5min 2 \n"
-        f"{MAX_SESSIONS} session(s) max\n"
+        f"{switch.max_sessions} session(s) max\n"
         "min idle cpu 0.00/75.00\n"
         "Current Stack Size/Max 240K/8192K\n"
     )
@@ -98,7 +97,8 @@ def _basic(leg: Leg) -> dict[str, str]:
         "state": leg.state,
         "cid_name": profile.caller_id_name,
         "cid_num": profile.caller_id_number,
-        "ip_addr": profile.network_addr,
+        # The network is that of the leg's beginning: who dials is known, who is dialled is not yet.
+        "ip_addr": leg.initial.network_addr,
         "dest": profile.destination,
         "presence_id": leg.presence_id,
         "presence_data": "",
@@ -106,7 +106,7 @@ def _basic(leg: Leg) -> dict[str, str]:
         "callstate": leg.call_state,
         "callee_name": profile.callee_id_name,
         "callee_num": profile.callee_id_number,
-        "callee_direction": "",
+        "callee_direction": leg.callee_direction,
         "call_uuid": leg.call_uuid,
         "sent_callee_name": leg.get("last_sent_callee_id_name"),
         "sent_callee_num": leg.get("last_sent_callee_id_number"),
@@ -115,7 +115,7 @@ def _basic(leg: Leg) -> dict[str, str]:
 
 def _channel(switch: Switch, leg: Leg) -> dict[str, str]:
     basic = _basic(leg)
-    profile = leg.profile
+    initial = leg.initial
     name, argument, _ = leg.application or ("", "", 0)
     codec, rate, bits = ("PCMU", "8000", "64000") if leg.has_media else ("", "", "")
     head = {column: basic[column] for column in list(basic)[:10]}
@@ -134,10 +134,10 @@ def _channel(switch: Switch, leg: Leg) -> dict[str, str]:
         "secure": "",
         "hostname": switch.settings.switchname,
         **{column: basic[column] for column in list(basic)[10:]},
-        "initial_cid_name": profile.original_caller_id_name,
-        "initial_cid_num": profile.original_caller_id_number,
-        "initial_ip_addr": profile.network_addr,
-        "initial_dest": profile.destination,
+        "initial_cid_name": initial.caller_id_name,
+        "initial_cid_num": initial.caller_id_number,
+        "initial_ip_addr": initial.network_addr,
+        "initial_dest": initial.destination,
         "initial_dialplan": "",
         "initial_context": "default",
     }
@@ -152,7 +152,11 @@ def _calls(switch: Switch) -> list[dict[str, str]]:
         other = switch.legs.get(leg.get("bridge_to")) if leg.uuid in partners else None
         basic = _basic(leg)
         second = _basic(other) if other else dict.fromkeys(basic, "")
-        row = {**basic, "hostname": switch.settings.switchname}
+        del second["call_uuid"]
+        columns = list(basic)
+        sent = {column: basic.pop(column) for column in columns[-2:]}
+        row = {**basic, "hostname": switch.settings.switchname, **sent}
         row |= {f"b_{column}": value for column, value in second.items()}
-        rows.append({**row, "call_created_epoch": basic["created_epoch"]})
+        bridged = str(leg.profile.times.bridged // 1_000_000) if other else ""
+        rows.append({**row, "call_created_epoch": bridged})
     return rows

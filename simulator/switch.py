@@ -12,6 +12,7 @@ from simulator.events import Headers, Origin, Stamps, now
 from simulator.hub import Hub
 from simulator.leg import Leg
 from simulator.settings import Settings
+from simulator.truth import Truth
 
 _STATE = Origin("switch_channel.c", "switch_channel_perform_set_running_state", 2409)
 _CALLSTATE = Origin("switch_channel.c", "switch_channel_perform_set_callstate", 302)
@@ -22,6 +23,9 @@ _PRESENCE = Origin("switch_channel.c", "switch_channel_perform_presence", 806)
 
 # Threads of calls look around when they next read audio, every 20 ms.
 _FRAME_SECONDS = 0.02
+
+# As configured; `fsctl max_sessions` changes it while the switch runs.
+MAX_SESSIONS = 3000
 
 _CALL_STATES = {"RINGING": "2", "EARLY": "3", "ACTIVE": "4", "RING_WAIT": "6", "HANGUP": "7"}
 
@@ -34,6 +38,9 @@ class Switch:
         self.stamps = Stamps(settings.switchname)
         self.hub = Hub(self.stamps)
         self.cdrs = CdrPoster(settings)
+        self.truth = Truth(settings.truth_file, self.stamps.core_uuid)
+        self.max_sessions = MAX_SESSIONS
+        self.paused = False
         self.legs: dict[str, Leg] = {}
         self.sessions = 0
         self.peak = 0
@@ -51,14 +58,21 @@ class Switch:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+        self.truth.close()
 
     def live(self, leg_uuid: str) -> Leg | None:
         """Give the leg with this uuid, unless it is gone or hung up already."""
         leg = self.legs.get(leg_uuid)
         return leg if leg is not None and leg.up else None
 
+    @property
+    def admits(self) -> bool:
+        """Whether one more leg may be made: no limit is reached and nobody paused the switch."""
+        return not self.paused and len(self.legs) < self.max_sessions
+
     def add(self, leg: Leg) -> None:
         """Count a new leg."""
+        self.truth.begun(leg)
         self.legs[leg.uuid] = leg
         self.peak = max(self.peak, len(self.legs))
 
@@ -100,6 +114,7 @@ class Switch:
 
     def update(self, leg: Leg, origin: Origin, before: Headers) -> None:
         """Tell who is shown to whom."""
+        leg.callee_direction = before.get("Direction", "")
         self.hub.fire_leg(leg, "CALL_UPDATE", origin, before=before)
 
     def hang_up(self, leg: Leg, cause: str) -> None:
@@ -109,6 +124,7 @@ class Switch:
         if leg.bridge_role:
             leg.set(last_bridge_role=leg.bridge_role)
         leg.cause = cause
+        self.truth.hung_up(leg)
         leg.state_number = 10
         leg.answer_state = "hangup"
         self.hub.fire_leg(leg, "CHANNEL_HANGUP", _HANGUP)
@@ -155,6 +171,7 @@ class Switch:
 
     async def _finish(self, leg: Leg, document: bytes) -> None:
         await self.cdrs.post(leg.uuid, document)
+        self.truth.gone(leg)
         # The cause stands twice on this event: once on its own, once among the leg's headers.
         twice = {"Hangup-Cause": leg.cause}
         self.hub.fire_leg(leg, "CHANNEL_HANGUP_COMPLETE", _COMPLETE, before=twice)

@@ -54,6 +54,12 @@ def load_transcript(name: str) -> list[tuple[str, str]]:
     return [(turn["from"], turn["bytes"]) for turn in json.loads(text)]
 
 
+def load_answers(name: str) -> list[tuple[str, str]]:
+    """Give recorded API commands with their answers."""
+    lines = (_FOLDER / "esl-answers" / f"{name}.jsonl").read_text().splitlines()
+    return [(pair["asked"], pair["answer"]) for pair in map(json.loads, lines)]
+
+
 def by_leg(events: Iterable[dict[str, Any]]) -> dict[str, list[dict[str, Any]]]:
     """Group events by leg: only within a leg does a real switch keep their order."""
     legs: dict[str, list[dict[str, Any]]] = {}

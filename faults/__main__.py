@@ -1,0 +1,92 @@
+"""`python -m faults`: break each part of the product under load, and read what was told."""
+
+import argparse
+import io
+import logging
+import signal
+import sys
+
+import structlog
+
+from bench.waiting import BenchError
+from deploy.local.daemon import LocalError
+from deploy.local.processes import ROOT
+from faults import report
+from faults.check import kinds
+from faults.run import Result, run
+from faults.strikes import FAULTS, REAL
+from tests.e2e.real import STARTED
+
+_REAL_CALLS = 10
+
+
+def main() -> int:
+    """Do what the command line says; 1 when any promise was broken."""
+    parser = argparse.ArgumentParser(prog="python -m faults", description=__doc__)
+    parser.add_argument("--only", action="append", choices=FAULTS, metavar="NAME", help=_names())
+    parser.add_argument("--calls", type=int, default=200, help="in flight at a time (200)")
+    parser.add_argument(
+        "--seconds", type=float, default=15, help="how long calls go on after the mending (15)"
+    )
+    parser.add_argument(
+        "--patience", type=float, default=90, help="how long the last ends are waited for (90)"
+    )
+    parser.add_argument(
+        "--real", action="store_true", help="on the switch of VOICE_FREESWITCH_BIN alone"
+    )
+    parser.add_argument("--write", action="store_true", help="keep it in docs/reliability.md")
+    chosen = parser.parse_args()
+    if chosen.real and not STARTED:
+        parser.error("VOICE_FREESWITCH_BIN names no switch")
+    _prepare()
+    where = report.machine()
+    print(where)
+    names = [name for name in FAULTS if name in (chosen.only or FAULTS)]
+    results: dict[str, list[Result]] = {"simulated": [], "real": []}
+    calls = {"simulated": chosen.calls, "real": _REAL_CALLS}
+    try:
+        for name in [] if chosen.real else names:
+            results["simulated"].append(_run(name, chosen, chosen.calls))
+        for name in [name for name in names if name in REAL and STARTED]:
+            results["real"].append(_run(name, chosen, _REAL_CALLS, real=True))
+    except (BenchError, LocalError) as error:
+        print(f"faults: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        return 130
+    finally:
+        for found in filter(None, results.values()):
+            print(f"\n{report.render(found)}")
+    if chosen.write:
+        # What was left out keeps the record of its last run.
+        for kind, found in results.items():
+            if found:
+                report.write(report.record(found, where=where, calls=calls[kind]), kind)
+                print(f"{kind}: kept in {report.PATH.relative_to(ROOT)}")
+    return 1 if any(one.violations for found in results.values() for one in found) else 0
+
+
+def _run(name: str, chosen: argparse.Namespace, calls: int, *, real: bool = False) -> Result:
+    result = run(name, calls=calls, seconds=chosen.seconds, patience=chosen.patience, real=real)
+    for what, count in kinds(result.violations):
+        print(f"    {count:>5} x {what}")
+    for line in result.details:
+        print(f"    {line}")
+    return result
+
+
+def _names() -> str:
+    return f"of {', '.join(FAULTS)}; may be repeated; all of them if none"
+
+
+def _prepare() -> None:
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(line_buffering=True)  # Progress is for now, not for the end.
+    logging.getLogger("pika").setLevel(logging.CRITICAL)
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR))
+    # Told to end, stop what was started all the same.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
