@@ -28,7 +28,7 @@ from shared.messages.commands import (
     Ordered,
     UpdateUser,
 )
-from shared.messages.events import CONTENT_TYPE, Event
+from shared.messages.events import CONTENT_TYPE, Event, headers
 from shared.messages.replies import Refused
 from shared.messages.users import NewUser, UserFields
 
@@ -265,6 +265,7 @@ def _changed(key: Key, change: str, *, by: UUID, at: int) -> Message:
         type=event.type,
         message_id=str(event.id),
         content_type=CONTENT_TYPE,
+        headers=headers(event),
     )
 
 

@@ -16,7 +16,7 @@ from prometheus_client import Counter
 from services.events.life import SwitchLife
 from shared.broker import topology
 from shared.broker.message import LONGEST_SHORT, Message, Unsendable
-from shared.messages.events import CONTENT_TYPE, Event
+from shared.messages.events import CONTENT_TYPE, Event, headers
 
 _TOLD = Counter("voice_events_told", "Business events given to the broker", ["type"])
 _HEARD = Counter("voice_events_heard", "Events heard from a switch", ["switch"])
@@ -91,6 +91,7 @@ class Teller:
                     message_id=str(event.id),
                     content_type=CONTENT_TYPE,
                     correlation_id=_short(event.subject),
+                    headers=headers(event),
                 )
             )
 
