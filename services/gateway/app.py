@@ -16,8 +16,9 @@ from services.gateway.auth import Tokens
 from services.gateway.cipher import NumberCipher
 from services.gateway.commands import CommandBus
 from services.gateway.problems import UNSERVED, Problem, invalid, problem, unserved
-from services.gateway.routes import calls, cdrs, users, web
+from services.gateway.routes import calls, cdrs, subscriptions, users, web
 from services.gateway.store import Store
+from services.gateway.subscriptions.keeper import Subscriptions
 
 _LONGEST_BODY = 64 * 1024
 _LONGEST_LIST = 12 << 20  # 10,000 users with all that can be said of them, within reason
@@ -33,6 +34,7 @@ class Dependencies:
     bus: CommandBus
     cipher: NumberCipher
     store: Store
+    subscriptions: Subscriptions
     domain: str
     health: Blueprint
 
@@ -80,6 +82,7 @@ def create_app(given: Dependencies) -> OpenAPI:
     for routes in (
         calls.blueprint(given.bus, given.store),
         cdrs.blueprint(given.store),
+        subscriptions.blueprint(given.subscriptions),
         users.blueprint(given.bus, given.store, given.domain.lower()),
     ):
         app.register_api(routes)

@@ -22,6 +22,7 @@ from pika.exceptions import ChannelClosedByClient
 from pika.spec import Basic
 
 from shared.broker import topology
+from shared.broker.administration import administer
 from shared.broker.message import (
     BrokerAway,
     Delivery,
@@ -30,7 +31,7 @@ from shared.broker.message import (
     Unroutable,
     Unsendable,
 )
-from shared.broker.subscription import Listening, Subscription, plain
+from shared.broker.subscription import Listening, Reading, Subscription, plain
 
 _JOURNAL_SECONDS = 5
 _GOOD_SECONDS = 3  # a connection that broke sooner is followed by a pause
@@ -67,6 +68,7 @@ class Broker:
         self._returned: set[str] = set()
         self._requests: dict[str, _Request] = {}
         self._subscriptions: list[Subscription] = []
+        self._on_connected: list[Callable[[], None]] = []
         self._connection: SelectConnection | None = None
         self._channel: Channel | None = None
         self._published = 0
@@ -154,12 +156,67 @@ class Broker:
     ) -> Subscription:
         """Have every message of the queue delivered, on this connection and on those to come.
 
-        `on_delivery` runs in the connection's thread: it must only hand the message on. Call this
-        before `start`. The subscription that is returned can be paused.
+        `on_delivery` runs in the connection's thread: it must only hand the message on. The
+        subscription that is returned can be paused, and ended by `abandon`.
         """
         subscription = Subscription(queue, on_delivery, prefetch, self._soon)
         self._subscriptions.append(subscription)
+        self._soon(lambda: subscription.open(self._connection) if self._channel else None)
         return subscription
+
+    def abandon(self, subscription: Subscription) -> None:
+        """Have nothing delivered any more; what is not acked goes back."""
+        self._subscriptions.remove(subscription)
+        subscription.pause()
+
+    def read(  # noqa: PLR0913
+        self,
+        stream: str,
+        offset: int | str,
+        *,
+        prefetch: int,
+        on_begin: Callable[[], None],
+        on_delivery: Callable[[Delivery], None],
+        on_end: Callable[[str], None],
+    ) -> Subscription:
+        """Have a stream read once, from an offset on: a number, `first` or `next`.
+
+        What is returned is ended by `pause`. Raise `BrokerAway` where there is no connection.
+        """
+        if not self.connected:
+            raise BrokerAway("no connection to the broker")
+        reading = Reading(
+            stream,
+            offset,
+            prefetch=prefetch,
+            on_begin=on_begin,
+            on_delivery=on_delivery,
+            on_end=on_end,
+            soon=self._soon,
+        )
+        self._soon(lambda: reading.open(self._connection))
+        return reading
+
+    def administer(self, work: Callable[[Channel], T]) -> Future[T]:
+        """Return a future of what `work` returns, which ends when the broker has done all of it.
+
+        `work` runs in the connection's thread, on a channel of its own, and only asks; callbacks
+        may still fill what it returns. Fails with `BrokerRefused` where the broker says no, with
+        `BrokerAway` where it cannot be asked; then some of it may have been done.
+        """
+        future: Future[T] = Future()
+        if not self.connected:
+            future.set_exception(BrokerAway("no connection to the broker"))
+        else:
+            self._soon(lambda: administer(self._connection, work, future))
+        return future
+
+    def when_connected(self, callback: Callable[[], None]) -> None:
+        """Have this called, in the connection's thread, each time that a connection stands.
+
+        Call this before `start`.
+        """
+        self._on_connected.append(callback)
 
     def listen(
         self,
@@ -224,7 +281,7 @@ class Broker:
         if since is not None and not was_good:
             # A message that pika cannot read ends every connection on which it is delivered. One by
             # one, it is the only one that is delivered too often, and goes to the dead letters.
-            for subscription in self._subscriptions:
+            for subscription in tuple(self._subscriptions):
                 subscription.be_careful()
         return was_good
 
@@ -300,8 +357,10 @@ class Broker:
         self._stood_since = time.monotonic()
         self._connected.set()
         log.info("broker is there", waiting=len(self._waiting))
-        for subscription in self._subscriptions:
+        for subscription in tuple(self._subscriptions):
             subscription.open(channel.connection)
+        for callback in self._on_connected:
+            callback()
         self._flush()
 
     def _channel_closed(self, _channel: Channel, reason: Exception) -> None:

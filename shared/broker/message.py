@@ -22,6 +22,14 @@ class PossiblySent(Exception):
     """The connection broke while the message was under way; the broker may have it."""
 
 
+class BrokerRefused(Exception):
+    """The broker said no: `code` is AMQP's (404: not there, 406: there and different)."""
+
+    def __init__(self, code: int, text: str) -> None:
+        super().__init__(f"the broker refused: {text}")
+        self.code = code
+
+
 class Unsendable(Exception):
     """No broker would take the message: it is too large, or AMQP cannot say it."""
 

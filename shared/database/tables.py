@@ -15,6 +15,7 @@ class Base(DeclarativeBase):
     type_annotation_map = {  # noqa: RUF012  (SQLAlchemy reads it from the class)
         datetime: DateTime(timezone=True),
         dict[str, Any]: JSONB,
+        list[str]: JSONB,
     }
 
 
@@ -160,3 +161,21 @@ class CallRow(Base):
     ended_at: Mapped[datetime | None]
     outcome: Mapped[str | None] = mapped_column(String(32))
     hangup_cause: Mapped[str | None] = mapped_column(String(64))
+
+
+class SubscriptionRow(Base):
+    """A queue that somebody wants to hear events from. Writer: gateway.
+
+    `state` is how far it is on the broker: declaring, ready, removing.
+    """
+
+    __tablename__ = "subscriptions"
+
+    name: Mapped[str] = mapped_column(String(64), primary_key=True)
+    state: Mapped[str] = mapped_column(String(16))
+    types: Mapped[list[str]]
+    match: Mapped[dict[str, Any]]
+    max_length: Mapped[int]
+    max_age_seconds: Mapped[int]
+    created_by: Mapped[UUID]
+    created_at: Mapped[datetime]

@@ -33,6 +33,7 @@ EVENTS: Mapping[str, str] = {
     "user.changed": "A user was created, updated or deleted.",
     "switch.up": "The link to a switch stands.",
     "switch.down": "The link to a switch broke.",
+    "subscription.cut": "A subscription lost events: it was full, or nobody came for them in time.",
 }
 
 

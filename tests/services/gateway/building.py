@@ -10,6 +10,8 @@ from services.gateway.auth import Tokens
 from services.gateway.cipher import NumberCipher
 from services.gateway.commands import CommandBus
 from services.gateway.store import Store
+from services.gateway.subscriptions.keeper import Subscriptions
+from services.gateway.subscriptions.store import SubscriptionStore
 from shared import health
 from shared.broker.connection import Broker
 from shared.database.engine import open_engine
@@ -39,14 +41,17 @@ def no_broker():
     return Broker(f"amqp://voice:none@{NOWHERE}/%2F", name="nowhere")
 
 
-def application(bus, *, engine=None, checks=None):
-    """Return the app; without an engine the database is away."""
+def application(bus, *, engine=None, checks=None, broker=None):
+    """Return the app; without an engine the database is away, without a broker that one."""
+    engine = engine or no_database()
+    broker = broker or no_broker()
     return create_app(
         Dependencies(
             tokens=Tokens(TOKEN),
             bus=bus,
             cipher=NumberCipher(KEY, IV),
-            store=Store(engine or no_database()),
+            store=Store(engine),
+            subscriptions=Subscriptions(broker, SubscriptionStore(engine)),
             domain=DOMAIN,
             health=health.blueprint(checks or {}),
         )
