@@ -27,6 +27,7 @@ PURE = {
     "services/events/outcome.py",
     "services/events/phones.py",
     "services/gateway/cipher.py",
+    "services/gateway/replay.py",
     "services/gateway/subscriptions/wanted.py",
     "shared/messages/commands.py",
     "shared/messages/events.py",

@@ -17,6 +17,7 @@ from services.gateway.subscriptions.keeper import Subscriptions
 from services.gateway.subscriptions.store import SubscriptionStore
 from shared import health, logs
 from shared.broker.connection import Broker
+from shared.broker.journal import Journal
 from shared.database.engine import is_reachable, open_engine
 from shared.process import stop_all
 from shared.settings import load
@@ -59,6 +60,7 @@ def build(settings: GatewaySettings, cipher: NumberCipher) -> tuple[Flask, Calla
             cipher=cipher,
             store=Store(engine),
             subscriptions=subscriptions,
+            journal=Journal(broker),
             domain=settings.domain,
             health=health.blueprint(checks),
         )

@@ -324,3 +324,47 @@ class SubscriptionList(BaseModel):
 
     subscriptions: list[Subscription]
     next_cursor: str | None
+
+
+class EventQuery(BaseModel):
+    """Which events: all conditions that are given must hold."""
+
+    after: int | None = Field(
+        default=None, ge=0, lt=1 << 62, description="A place in the journal: an event's `offset`."
+    )
+    types: str | None = Field(
+        default=None,
+        max_length=1000,
+        description="Event types or patterns, by comma.",
+        examples=["call.*,leg.ended"],
+    )
+    call_id: CallId | None = None
+
+
+class ReplayQuery(EventQuery):
+    """Which events, and how many."""
+
+    limit: int = Field(default=100, ge=1, le=500)
+
+
+class StreamHeader(BaseModel):
+    """What a client of server-sent events sends when it comes again."""
+
+    last_event_id: int | None = Field(default=None, alias="Last-Event-ID", ge=0, lt=1 << 62)
+
+
+class ToldEvent(BaseModel):
+    """An event and its place in the journal."""
+
+    offset: int
+    event: dict[str, Any] = Field(description="The CloudEvent.")
+
+
+class EventList(BaseModel):
+    """Events as they were told."""
+
+    events: list[ToldEvent]
+    next_after: int | None = Field(description="Where to go on; null while the journal is empty.")
+    forgotten: bool = Field(
+        description="Whether the journal does not go back to `after` any more: events were missed."
+    )

@@ -17,8 +17,7 @@ from shared.broker.connection import Broker
 from shared.broker.events import message_of
 from shared.broker.message import BrokerAway
 from shared.database.tables import SubscriptionRow
-from shared.messages.events import Event
-from tests.services.gateway.building import BEARER, FakeBus, application
+from tests.services.gateway.building import BEARER, FakeBus, application, event, tell
 from tests.shared.broker.amqp import drain, left_in, wait_for
 from tests.shared.broker.proxy import Proxy
 from tests.waiting import until
@@ -37,18 +36,6 @@ def client(broker, engine, channel):
         channel.queue_delete(f"subscription.{name}.dead")
     with Session(engine) as session, session.begin():
         session.query(SubscriptionRow).delete()
-
-
-def event(kind="call.ended", subject="c", fact="", **data):
-    """Return an event."""
-    at = 1_790_000_000_000_000 + int(fact or 0) * 1_000_000
-    return Event(type=kind, source="/switch/fs1", subject=subject, at=at, fact=fact, data=data)
-
-
-def tell(broker, *events):
-    """Publish events, and wait until RabbitMQ has them."""
-    for confirmed in [broker.publish(message_of(each)) for each in events]:
-        confirmed.result(10)
 
 
 def heard(channel, name):

@@ -44,6 +44,8 @@ ROUTES = [
     ("GET", "/v1/subscriptions"),
     ("GET", "/v1/subscriptions/x"),
     ("DELETE", "/v1/subscriptions/x"),
+    ("GET", "/v1/events"),
+    ("GET", "/v1/events/stream"),
 ]
 
 
