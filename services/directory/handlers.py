@@ -15,7 +15,6 @@ from sqlalchemy import Connection, Engine
 from services.directory import store
 from services.directory.store import Registration
 from services.directory.users import owner
-from services.directory.vault import CannotOpen, Vault
 from shared.broker import topology
 from shared.broker.events import message_of
 from shared.broker.message import Delivery, Message
@@ -32,6 +31,7 @@ from shared.messages.commands import (
 from shared.messages.events import Event
 from shared.messages.replies import Refused
 from shared.messages.users import NewUser, UserFields
+from shared.vault import CannotOpen, Vault
 
 _RANDOM_BYTES = 15  # 20 characters, 120 bits
 _CONFIRM_SECONDS = 20.0

@@ -42,7 +42,7 @@ class CommandRow(Base):
 class UserRow(Base):
     """A SIP user. Writer: directory.
 
-    Both passwords are sealed (`services/directory/vault.py`). A user without a password was made
+    Both passwords are sealed (`shared/vault.py`). A user without a password was made
     before passwords were kept, and cannot register until one is set. Null stands for what a field
     is by itself.
     """
