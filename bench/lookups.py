@@ -26,11 +26,11 @@ from deploy.local.processes import ROOT
 from deploy.local.stack import migrate
 from services.directory.handlers import Users
 from services.directory.settings import DirectorySettings
-from services.directory.vault import Vault
 from shared.broker.connection import Broker
 from shared.database.engine import open_engine
 from shared.messages.commands import CreateUsers, Ordered
 from shared.messages.users import NewUser
+from shared.vault import Vault
 from tests import recordings
 
 USERS = 10_000

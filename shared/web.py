@@ -15,6 +15,10 @@ from gunicorn.workers.gthread import ThreadWorker
 
 _SOCKET_SECONDS = 5.0
 
+# The app's extension of this name, an event, is set when the process is asked to end: answers that
+# would go on for ever end then.
+LEAVING = "voice-leaving"
+
 Build = Callable[[], tuple[Flask, Callable[[], None]]]
 
 
@@ -54,10 +58,18 @@ class WebServer(BaseApplication):  # type: ignore[misc]
 
 
 class _Worker(ThreadWorker):  # type: ignore[misc]
-    """Waits for each piece of a request for a bounded time.
+    """Waits for each piece of a request for a bounded time, and tells the app when it is to end.
 
     gunicorn would let a client that never finishes its request keep a thread for ever.
     """
+
+    def handle_exit(self, sig: int, frame: Any) -> None:
+        """Begin to stop, and let endless answers end."""
+        super().handle_exit(sig, frame)
+        app = getattr(self, "wsgi", None)  # none while it is being built
+        leaving = getattr(app, "extensions", {}).get(LEAVING)
+        if leaving is not None:
+            leaving.set()
 
     def handle(self, conn: Any) -> Any:
         begin = conn.init

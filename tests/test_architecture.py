@@ -28,6 +28,8 @@ PURE = {
     "services/events/phones.py",
     "services/gateway/asyncapi.py",
     "services/gateway/cipher.py",
+    "services/gateway/replay.py",
+    "services/gateway/subscriptions/wanted.py",
     "shared/messages/commands.py",
     "shared/messages/event_data.py",
     "shared/messages/event_schema.py",

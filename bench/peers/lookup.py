@@ -18,9 +18,9 @@ from services.directory.app import create_app
 from services.directory.cache import UserCache
 from services.directory.documents import Documents
 from services.directory.settings import DirectorySettings
-from services.directory.vault import Vault
 from shared import basic_auth, health, logs
 from shared.database.engine import open_engine, reaching
+from shared.vault import Vault
 from shared.web import WebServer
 
 # Each reading comes after more than the minute in which a user is taken from memory.

@@ -17,7 +17,6 @@ from services.directory.documents import Documents
 from services.directory.handlers import Users
 from services.directory.news import News
 from services.directory.settings import DirectorySettings
-from services.directory.vault import Vault
 from services.directory.warming import Warming
 from shared import basic_auth, health, logs, process
 from shared.broker.batches import BatchConsumer
@@ -27,6 +26,7 @@ from shared.database.engine import is_reachable, open_engine, reaching
 from shared.dependency import until_back
 from shared.messages.commands import Owner
 from shared.settings import load
+from shared.vault import Vault
 from shared.web import WebServer
 
 T = TypeVar("T")

@@ -9,8 +9,8 @@ from services.directory.cache import UserCache
 from services.directory.documents import Documents, UnsafeValue
 from services.directory.lookup import DomainLookup, GroupLookup, UserLookup, read
 from services.directory.users import KnownUser, a1_hash, owner
-from services.directory.vault import CannotOpen, Vault
 from shared.dependency import DependencyAway
+from shared.vault import CannotOpen, Vault
 
 log = structlog.get_logger(__name__)
 

@@ -15,8 +15,8 @@ from sqlalchemy import Connection, Engine
 from services.directory import store
 from services.directory.store import Registration
 from services.directory.users import owner
-from services.directory.vault import CannotOpen, Vault
 from shared.broker import topology
+from shared.broker.events import message_of
 from shared.broker.message import Delivery, Message
 from shared.database.engine import reaching
 from shared.messages.commands import (
@@ -28,9 +28,10 @@ from shared.messages.commands import (
     Ordered,
     UpdateUser,
 )
-from shared.messages.events import CONTENT_TYPE, Event
+from shared.messages.events import Event
 from shared.messages.replies import Refused
 from shared.messages.users import NewUser, UserFields
+from shared.vault import CannotOpen, Vault
 
 _RANDOM_BYTES = 15  # 20 characters, 120 bits
 _CONFIRM_SECONDS = 20.0
@@ -258,14 +259,7 @@ def _changed(key: Key, change: str, *, by: UUID, at: int) -> Message:
         fact=f"{change}/{by}",
         data={**_named(key), "change": change},
     )
-    return Message(
-        exchange=topology.EVENTS,
-        routing_key=event.type,
-        body=event.encode(),
-        type=event.type,
-        message_id=str(event.id),
-        content_type=CONTENT_TYPE,
-    )
+    return message_of(event)
 
 
 def _flush(key: Key, by: UUID, *, unregister: bool) -> Message:

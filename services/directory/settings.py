@@ -3,15 +3,13 @@
 from collections.abc import Mapping
 from typing import Annotated, Any, Self
 
-from Crypto.Hash import SHA256
-from Crypto.Protocol.KDF import HKDF
 from pydantic import Field, SecretStr, TypeAdapter, field_validator, model_validator
 from pydantic_settings import NoDecode
 
 from shared.messages.users import SipDomain
 from shared.settings import AmqpSettings, DatabaseSettings, DomainSettings, SwitchAccessSettings
+from shared.vault import derive_keys, parse_keys
 
-_HEX_DIGITS = {32, 64}  # AES-128, AES-256
 _DOMAINS: TypeAdapter[tuple[str, ...]] = TypeAdapter(tuple[SipDomain, ...])
 
 
@@ -39,7 +37,7 @@ class DirectorySettings(AmqpSettings, DatabaseSettings, DomainSettings, SwitchAc
     @classmethod
     def _keys_readable(cls, value: SecretStr | None) -> SecretStr | None:
         if value is not None and value.get_secret_value():
-            _parse(value.get_secret_value())
+            parse_keys(value.get_secret_value())
             return value
         return None
 
@@ -53,21 +51,6 @@ class DirectorySettings(AmqpSettings, DatabaseSettings, DomainSettings, SwitchAc
     def keys(self) -> Mapping[str, bytes]:
         """The keys of users' passwords, the current one first."""
         if self.password_keys is not None:
-            return _parse(self.password_keys.get_secret_value())
+            return parse_keys(self.password_keys.get_secret_value())
         assert self.aes_key is not None  # noqa: S101  (validated)
-        master = self.aes_key.get_secret_value().encode()
-        derived = HKDF(master, 32, b"", SHA256, context=b"voice-api passwords of users")
-        return {"aes": derived if isinstance(derived, bytes) else derived[0]}
-
-
-def _parse(text: str) -> dict[str, bytes]:
-    keys = {}
-    for part in text.split(","):
-        name, _, digits = part.strip().partition("=")
-        if not name.isidentifier() or len(digits) not in _HEX_DIGITS or name in keys:
-            raise ValueError("is not name=32 or 64 hex digits, by comma, each name once")
-        try:
-            keys[name] = bytes.fromhex(digits)
-        except ValueError:
-            raise ValueError(f"what stands behind {name}= is not hex digits") from None
-    return keys
+        return derive_keys(self.aes_key.get_secret_value(), "passwords of users")

@@ -23,9 +23,9 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import insert
 
 from services.directory.users import KnownUser
-from services.directory.vault import Vault
 from shared.database.tables import RegistrationRow, UserCommandRow, UserRow
 from shared.messages.users import DEFAULT_GROUP
+from shared.vault import Vault
 
 _MANY = 1000
 _KNOWN = tuple(getattr(UserRow, field.name) for field in fields(KnownUser))

@@ -9,7 +9,6 @@ import queue
 import threading
 import time
 from collections.abc import Callable
-from concurrent.futures import Future
 from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -23,9 +22,9 @@ from services.events.listener import Listener
 from services.events.outbox import Outbox
 from services.events.recall import Told
 from services.events.teller import Teller
-from shared.broker import topology
+from shared.broker import last_value, topology
 from shared.broker.connection import Broker
-from shared.broker.message import Delivery, Message
+from shared.broker.message import BrokerAway, BrokerRefused, Delivery, Message
 from shared.messages.events import microseconds, moment
 from shared.switch.address import SwitchAddress
 
@@ -121,13 +120,11 @@ class Post:
         teller = Teller(self.name, life, self._outbox.send)
         had_turn = self._has_turn.is_set()
         with ExitStack() as ending:
-            reading = self._broker.read(
-                topology.JOURNAL,
-                self._where_to_begin(teller),
-                self._journal.put,
-                prefetch=_PREFETCH,
+            offset = self._where_to_begin(teller)
+            following = self._broker.follow(
+                topology.JOURNAL, offset, self._journal.put, prefetch=_PREFETCH
             )
-            ending.callback(self._broker.stop_reading, reading)
+            ending.callback(self._broker.abandon, following)
             self._take_state(teller, life)
             self._listen(teller)
             ending.callback(self._leave)
@@ -153,10 +150,15 @@ class Post:
 
     def _where_to_begin(self, teller: Teller) -> str | datetime:
         """Return where in the journal all calls that may still be open begin."""
-        kept = self._result(self._broker.last(self._mark))
         try:
-            since = int(orjson.loads(kept or b"null"))
+            kept = last_value.last(self._broker, self._mark).result(_ANSWER_SECONDS)
+        except (BrokerAway, BrokerRefused, TimeoutError) as error:
+            raise Interrupted(f"the broker: {error!r}") from error
+        try:
+            since = int(orjson.loads(kept[0])) if kept else None
         except (ValueError, TypeError):
+            since = None
+        if since is None:
             return "first"
         teller.remember_since(since)
         return moment(since) - _CLOCKS_DIFFER
@@ -251,10 +253,4 @@ class Post:
             return
         recent = microseconds(datetime.now(UTC) - _REMEMBER)
         since = max(teller.remembers_since, min(recent, teller.oldest or recent))
-        self._broker.keep_last(self._mark, orjson.dumps(since))
-
-    def _result(self, future: "Future[bytes | None]") -> bytes | None:
-        try:
-            return future.result(_ANSWER_SECONDS)
-        except Exception as error:
-            raise Interrupted(f"the broker: {error!r}") from error
+        last_value.keep(self._broker, self._mark, orjson.dumps(since))

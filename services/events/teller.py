@@ -19,9 +19,9 @@ from prometheus_client import Counter, Gauge
 from services.events.ledger import Ledger
 from services.events.life import SwitchLife
 from services.events.recall import Told
-from shared.broker import topology
-from shared.broker.message import LONGEST_SHORT, Message
-from shared.messages.events import CONTENT_TYPE, Event
+from shared.broker.events import message_of
+from shared.broker.message import Message
+from shared.messages.events import Event
 
 _TOLD = Counter("voice_events_told", "Business events given to the broker", ["type"])
 _CONCLUDED = Counter("voice_events_synthetic", "Business events that were concluded", ["type"])
@@ -196,17 +196,7 @@ class Teller:
             _CONCLUDED.labels(event.type).inc()
         if event.type in _WORTH_A_LINE:
             log.info(event.type, call_id=event.subject, outcome=event.data.get("outcome"))
-        self._send(
-            Message(
-                exchange=topology.EVENTS,
-                routing_key=event.type,
-                body=body,
-                type=event.type,
-                message_id=str(event.id),
-                content_type=CONTENT_TYPE,
-                correlation_id=_short(event.subject),
-            )
-        )
+        self._send(message_of(event, body))
 
     def _tell_again(self, told: Told, message: Message) -> None:
         if self._ledger.was_told(told.id, told.subject):
@@ -240,8 +230,3 @@ class Teller:
 
 def _now() -> int:
     return time.time_ns() // 1000
-
-
-def _short(text: str) -> str | None:
-    """Return the text where AMQP can carry it as a property."""
-    return text if len(text.encode()) <= LONGEST_SHORT else None

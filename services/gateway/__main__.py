@@ -12,9 +12,14 @@ from services.gateway.cipher import NumberCipher
 from services.gateway.commands import CommandBus
 from services.gateway.settings import GatewaySettings
 from services.gateway.store import Store
+from services.gateway.subscriptions.cuts import CutTeller
+from services.gateway.subscriptions.keeper import Subscriptions
+from services.gateway.subscriptions.store import SubscriptionStore
 from shared import health, logs
 from shared.broker.connection import Broker
+from shared.broker.journal import Journal
 from shared.database.engine import is_reachable, open_engine
+from shared.process import stop_all
 from shared.settings import load
 from shared.web import WebServer
 
@@ -39,8 +44,11 @@ def build(settings: GatewaySettings, cipher: NumberCipher) -> tuple[Flask, Calla
         name="gateway",
         journal_days=settings.events_keep_days,
     )
-    broker.start()
     engine = open_engine(settings.database_url.get_secret_value(), connections=16)
+    cuts = CutTeller(broker)
+    subscriptions = Subscriptions(broker, SubscriptionStore(engine), on_ready=cuts.listen)
+    broker.start()
+    subscriptions.start()
     checks = {
         "broker": lambda: broker.connected,
         "database": lambda: is_reachable(engine),
@@ -51,11 +59,13 @@ def build(settings: GatewaySettings, cipher: NumberCipher) -> tuple[Flask, Calla
             bus=CommandBus(broker),
             cipher=cipher,
             store=Store(engine),
+            subscriptions=subscriptions,
+            journal=Journal(broker),
             domain=settings.domain,
             health=health.blueprint(checks),
         )
     )
-    return app, broker.stop
+    return app, partial(stop_all, subscriptions.stop, cuts.stop, broker.stop)
 
 
 if __name__ == "__main__":

@@ -1,5 +1,6 @@
 """The Flask app, made of what it is given: it connects to nothing itself."""
 
+import threading
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any
@@ -16,8 +17,11 @@ from services.gateway.auth import Tokens
 from services.gateway.cipher import NumberCipher
 from services.gateway.commands import CommandBus
 from services.gateway.problems import UNSERVED, Problem, invalid, problem, unserved
-from services.gateway.routes import calls, cdrs, contract, users, web
+from services.gateway.routes import calls, cdrs, contract, events, subscriptions, users, web
 from services.gateway.store import Store
+from services.gateway.subscriptions.keeper import Subscriptions
+from shared.broker.journal import Journal
+from shared.web import LEAVING
 
 _LONGEST_BODY = 64 * 1024
 _LONGEST_LIST = 12 << 20  # 10,000 users with all that can be said of them, within reason
@@ -33,6 +37,8 @@ class Dependencies:
     bus: CommandBus
     cipher: NumberCipher
     store: Store
+    subscriptions: Subscriptions
+    journal: Journal
     domain: str
     health: Blueprint
 
@@ -75,12 +81,15 @@ def create_app(given: Dependencies) -> OpenAPI:
     app.request_class = _JsonRequest
     app.json = _Json(app)
     app.config["MAX_CONTENT_LENGTH"] = _LONGEST_BODY
+    app.extensions[LEAVING] = leaving = threading.Event()
     app.register_blueprint(given.health)
     app.register_blueprint(contract.blueprint())
     app.register_api(web.blueprint(given.tokens, given.bus, given.cipher))
     for routes in (
         calls.blueprint(given.bus, given.store),
         cdrs.blueprint(given.store),
+        subscriptions.blueprint(given.subscriptions),
+        events.blueprint(given.journal, leaving),
         users.blueprint(given.bus, given.store, given.domain.lower()),
     ):
         app.register_api(routes)

@@ -7,7 +7,7 @@ from pydantic import BaseModel, Field, ValidationError
 
 from services.gateway.answer import to_crm
 from services.gateway.commands import NoAnswer
-from shared.broker.message import BrokerAway, Unsendable
+from shared.broker.message import BrokerAway, BrokerRefused, Unsendable
 from shared.dependency import DependencyAway
 from shared.messages.commands import explain
 from shared.messages.replies import Refused
@@ -60,7 +60,7 @@ def unserved(error: Exception) -> Response:
     return problem(HTTPStatus.SERVICE_UNAVAILABLE, f"{error}; try again")
 
 
-UNSERVED = (Refused, NoAnswer, BrokerAway, DependencyAway, Unsendable)
+UNSERVED = (Refused, NoAnswer, BrokerAway, BrokerRefused, DependencyAway, Unsendable)
 
 
 def _one_line(text: str) -> str:

@@ -15,6 +15,7 @@ from pydantic import (
 )
 
 from shared.messages.commands import CreateUser, CrmUuid, Extension, ProductCode
+from shared.messages.events import LONGEST_MATCH
 from shared.messages.users import (
     MOST_USERS,
     NewUser,
@@ -25,6 +26,11 @@ from shared.messages.users import (
     Word,
 )
 
+SubscriptionName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]+$", max_length=64)]
+MatchValue = Annotated[
+    str, StringConstraints(pattern=r"^[^\x00-\x1f\x7f]+$", max_length=LONGEST_MATCH)
+]
+MatchValues = MatchValue | Annotated[list[MatchValue], Field(min_length=1, max_length=100)] | None
 CallId = Annotated[str, StringConstraints(pattern=r"^[!-~]+$", max_length=256)]
 
 
@@ -267,3 +273,118 @@ class UserList(BaseModel):
 
     users: list[User]
     next_cursor: str | None
+
+
+class Match(_Body):
+    """Fields of an event, each with the value or the values that are wanted."""
+
+    product_code: MatchValues = None
+    direction: MatchValues = None
+    queue: MatchValues = None
+    campaign: MatchValues = None
+    switch: MatchValues = None
+
+    def values(self) -> dict[str, list[str]]:
+        """Return the fields that are given, with lists of values."""
+        return {
+            name: [value] if isinstance(value, str) else value
+            for name, value in self.model_dump(exclude_none=True).items()
+        }
+
+
+class NewSubscription(_Body):
+    """Which events are wanted, and how much of them is kept for somebody who does not come."""
+
+    name: SubscriptionName
+    types: list[Annotated[str, Field(max_length=64)]] = Field(
+        default=["#"],
+        min_length=1,
+        max_length=50,
+        description="Event types, or patterns: `*` is one word, `#` any number of words.",
+        examples=[["call.*", "leg.ended"]],
+    )
+    match: Match = Field(
+        default=Match(), description="All fields that are given must have one of their values."
+    )
+    max_length: int = Field(default=100_000, ge=1, le=1_000_000, description="Events.")
+    max_age_seconds: int = Field(default=7 * 86400, ge=1, le=30 * 86400)
+
+
+class SubscriptionPath(BaseModel):
+    """A subscription by its name."""
+
+    name: SubscriptionName
+
+
+class Subscription(BaseModel):
+    """A queue that receives events until it is deleted."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+    name: str
+    types: list[str]
+    match: dict[str, list[str]]
+    max_length: int
+    max_age_seconds: int
+    created_at: datetime
+    queue: str = Field(description="Consume it by AMQP 0-9-1, and ack what you have taken care of.")
+    dead_letters: str = Field(description="The queue of what was cut from it or rejected.")
+
+
+class SubscriptionDepth(Subscription):
+    """A subscription and what waits in it."""
+
+    depth: int = Field(description="Events that wait.")
+    consumers: int
+    dead: int = Field(description="Events in the queue of dead letters.")
+
+
+class SubscriptionList(BaseModel):
+    """Subscriptions, by name."""
+
+    subscriptions: list[Subscription]
+    next_cursor: str | None
+
+
+class EventQuery(BaseModel):
+    """Which events: all conditions that are given must hold."""
+
+    after: int | None = Field(
+        default=None, ge=0, lt=1 << 62, description="A place in the journal: an event's `offset`."
+    )
+    types: str | None = Field(
+        default=None,
+        max_length=1000,
+        description="Event types or patterns, by comma.",
+        examples=["call.*,leg.ended"],
+    )
+    call_id: CallId | None = None
+
+
+class ReplayQuery(EventQuery):
+    """Which events, and how many."""
+
+    limit: int = Field(default=100, ge=1, le=500)
+
+
+class StreamHeader(BaseModel):
+    """What a client of server-sent events sends when it comes again."""
+
+    last_event_id: int | None = Field(default=None, alias="Last-Event-ID", ge=0, lt=1 << 62)
+
+
+class ToldEvent(BaseModel):
+    """An event and its place in the journal."""
+
+    offset: int
+    event: dict[str, Any] = Field(description="The CloudEvent.")
+
+
+class EventList(BaseModel):
+    """Events as they were told."""
+
+    events: list[ToldEvent]
+    next_after: int | None = Field(description="Where to go on; null while the journal is empty.")
+    forgotten: bool = Field(
+        description="Whether the journal does not go back to `after` any more: events were missed."
+    )

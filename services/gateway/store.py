@@ -1,4 +1,4 @@
-"""What the gateway reads. It writes nothing."""
+"""What the gateway reads. It writes nothing here."""
 
 from collections.abc import Sequence
 from typing import Any, TypeVar

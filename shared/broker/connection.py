@@ -23,6 +23,7 @@ from pika.exceptions import ChannelClosedByClient
 from pika.spec import Basic
 
 from shared.broker import topology
+from shared.broker.administration import administer
 from shared.broker.message import (
     BrokerAway,
     Delivery,
@@ -31,7 +32,7 @@ from shared.broker.message import (
     Unroutable,
     Unsendable,
 )
-from shared.broker.subscription import Listening, Reading, Subscription, Turn, plain
+from shared.broker.subscription import Following, Listening, Reading, Subscription, Turn, plain
 
 _JOURNAL_SECONDS = 5
 _GOOD_SECONDS = 3  # a connection that broke sooner is followed by a pause
@@ -70,6 +71,7 @@ class Broker:
         self._returned: set[str] = set()
         self._requests: dict[str, _Request] = {}
         self._subscriptions: list[Subscription | Turn] = []
+        self._on_connected: list[Callable[[], None]] = []
         self._connection: SelectConnection | None = None
         self._channel: Channel | None = None
         self._published = 0
@@ -157,12 +159,67 @@ class Broker:
     ) -> Subscription:
         """Have every message of the queue delivered, on this connection and on those to come.
 
-        `on_delivery` runs in the connection's thread: it must only hand the message on. Call this
-        before `start`. The subscription that is returned can be paused.
+        `on_delivery` runs in the connection's thread: it must only hand the message on. The
+        subscription that is returned can be paused, and ended by `abandon`.
         """
         subscription = Subscription(queue, on_delivery, prefetch, self._soon)
         self._subscriptions.append(subscription)
+        self._soon(lambda: subscription.open(self._connection) if self._channel else None)
         return subscription
+
+    def abandon(self, subscription: Subscription) -> None:
+        """Have nothing delivered any more; what is not acked goes back."""
+        self._subscriptions.remove(subscription)
+        subscription.pause()
+
+    def read(  # noqa: PLR0913
+        self,
+        stream: str,
+        offset: int | str,
+        *,
+        prefetch: int,
+        on_begin: Callable[[], None],
+        on_delivery: Callable[[Delivery], None],
+        on_end: Callable[[str], None],
+    ) -> Subscription:
+        """Have a stream read once, from an offset on: a number, `first` or `next`.
+
+        What is returned is ended by `pause`. Raise `BrokerAway` where there is no connection.
+        """
+        if not self.connected:
+            raise BrokerAway("no connection to the broker")
+        reading = Reading(
+            stream,
+            offset,
+            prefetch=prefetch,
+            on_begin=on_begin,
+            on_delivery=on_delivery,
+            on_end=on_end,
+            soon=self._soon,
+        )
+        self._soon(lambda: reading.open(self._connection))
+        return reading
+
+    def administer(self, work: Callable[[Channel], T]) -> Future[T]:
+        """Return a future of what `work` returns, which ends when the broker has done all of it.
+
+        `work` runs in the connection's thread, on a channel of its own, and only asks; callbacks
+        may still fill what it returns. Fails with `BrokerRefused` where the broker says no, with
+        `BrokerAway` where it cannot be asked; then some of it may have been done.
+        """
+        future: Future[T] = Future()
+        if not self.connected:
+            future.set_exception(BrokerAway("no connection to the broker"))
+        else:
+            self._soon(lambda: administer(self._connection, work, future))
+        return future
+
+    def when_connected(self, callback: Callable[[], None]) -> None:
+        """Have this called, in the connection's thread, each time that a connection stands.
+
+        Call this before `start`.
+        """
+        self._on_connected.append(callback)
 
     def listen(
         self,
@@ -183,84 +240,29 @@ class Broker:
             )
         )
 
-    def read(
+    def follow(
         self,
         stream: str,
         offset: str | int | datetime,
         on_delivery: Callable[[Delivery], None],
         *,
         prefetch: int,
-    ) -> Reading:
+    ) -> Subscription:
         """Have what a stream holds from an offset on delivered, and what it will hold.
 
-        `on_delivery` runs in the connection's thread: it must only hand the message on. This may be
-        called at any time; the reading that is returned ends with `stop_reading`.
+        `on_delivery` runs in the connection's thread: it must only hand the message on. A break is
+        read over. What is returned is ended by `abandon`.
         """
-        reading = Reading(stream, offset, on_delivery, prefetch, self._soon)
-        self._subscriptions.append(reading)
-        self._soon(lambda: reading.open(self._connection) if self._channel else None)
-        return reading
-
-    def stop_reading(self, reading: Reading) -> None:
-        """Have nothing more delivered."""
-        self._subscriptions.remove(reading)
-        reading.pause()
+        following = Following(stream, offset, on_delivery, prefetch, self._soon)
+        self._subscriptions.append(following)
+        self._soon(lambda: following.open(self._connection) if self._channel else None)
+        return following
 
     def take_turn(
         self, name: str, *, on_taken: Callable[[], None], on_refused: Callable[[], None]
     ) -> None:
         """Ask for the turn of this name, now and after each break; call this before `start`."""
         self._subscriptions.append(Turn(name, on_taken=on_taken, on_refused=on_refused))
-
-    def keep_last(self, name: str, body: bytes) -> Future[None]:
-        """Keep a value with the broker in place of the one that it had under this name."""
-        message = Message(exchange="", routing_key=name, body=body)
-        future: Future[None] = Future()
-
-        def declared(channel: Channel) -> None:
-            channel.close()
-            self._send(message, future)
-
-        self._soon(partial(self._with_value, name, lambda channel, _: declared(channel), future))
-        return future
-
-    def last(self, name: str) -> Future[bytes | None]:
-        """Return a future of the value that is kept under this name; None where there is none.
-
-        It fails with `BrokerAway` where the connection is not there or breaks.
-        """
-        future: Future[bytes | None] = Future()
-
-        def declared(channel: Channel, count: int) -> None:
-            if count == 0:
-                _end(future, None)
-                channel.close()
-            else:
-                channel.basic_get(name, got)
-
-        def got(channel: Channel, _method: Any, _properties: BasicProperties, body: bytes) -> None:
-            _end(future, body)
-            channel.close()  # unacknowledged, so it stays
-
-        if not self.connected:
-            future.set_exception(BrokerAway("no connection to the broker"))
-            return future
-        self._soon(partial(self._with_value, name, declared, future))
-        return future
-
-    def _with_value(
-        self, name: str, then: Callable[[Channel, int], None], future: "Future[Any]"
-    ) -> None:
-        def opened(channel: Channel) -> None:
-            channel.add_on_close_callback(closed)
-            topology.declare_value(channel, name, lambda count: then(channel, count))
-
-        def closed(_channel: Channel, reason: Exception) -> None:
-            if not future.done() and not isinstance(reason, ChannelClosedByClient):
-                _fail(future, BrokerAway(plain(reason)))
-
-        if self._connection is not None and self._connection.is_open:
-            self._connection.channel(on_open_callback=opened)
 
     def _send(self, message: Message, future: "Future[None]") -> None:
         with self._lock:
@@ -306,7 +308,7 @@ class Broker:
         if since is not None and not was_good:
             # A message that pika cannot read ends every connection on which it is delivered. One by
             # one, it is the only one that is delivered too often, and goes to the dead letters.
-            for subscription in self._subscriptions:
+            for subscription in tuple(self._subscriptions):
                 subscription.be_careful()
         return was_good
 
@@ -382,8 +384,10 @@ class Broker:
         self._stood_since = time.monotonic()
         self._connected.set()
         log.info("broker is there", waiting=len(self._waiting))
-        for subscription in self._subscriptions:
+        for subscription in tuple(self._subscriptions):
             subscription.open(channel.connection)
+        for callback in self._on_connected:
+            callback()
         self._flush()
 
     def _channel_closed(self, _channel: Channel, reason: Exception) -> None:

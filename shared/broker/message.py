@@ -10,6 +10,7 @@ from pika import BasicProperties
 JSON = "application/json"
 LONGEST_SHORT = 255  # bytes of an AMQP short string: keys, ids, types
 _LARGEST_HEADER = 100_000
+_FEW = 10  # headers that are short and ASCII need no measuring
 _LARGEST_BODY = 16 << 20
 
 
@@ -19,6 +20,14 @@ class BrokerAway(Exception):
 
 class PossiblySent(Exception):
     """The connection broke while the message was under way; the broker may have it."""
+
+
+class BrokerRefused(Exception):
+    """The broker said no: `code` is AMQP's (404: not there, 406: there and different)."""
+
+    def __init__(self, code: int, text: str) -> None:
+        super().__init__(f"the broker refused: {text}")
+        self.code = code
 
 
 class Unsendable(Exception):
@@ -55,7 +64,7 @@ class Message:
         try:
             longest = max(len(text.encode()) for text in self._shorts() if text)
             # pika encodes them once more to send them: only where their size is not plain.
-            headers = sum(map(len, self.properties().encode())) if self.headers else 0
+            headers = 0 if self._has_small_headers() else sum(map(len, self.properties().encode()))
         except Exception as error:
             raise Unsendable(f"AMQP cannot say it: {type(error).__name__}: {error}") from error
         if headers > _LARGEST_HEADER or longest > LONGEST_SHORT or len(self.body) > _LARGEST_BODY:
@@ -63,6 +72,14 @@ class Message:
                 f"{len(self.body)} bytes with {headers} of headers and a key, an id or a type "
                 f"of {longest} are too much"
             )
+
+    def _has_small_headers(self) -> bool:
+        return len(self.headers) <= _FEW and all(
+            isinstance(value, str)
+            and (name + value).isascii()
+            and len(name) + len(value) <= LONGEST_SHORT
+            for name, value in self.headers.items()
+        )
 
     def _shorts(self) -> tuple[str | None, ...]:
         return (

@@ -68,13 +68,15 @@ class Subscription:
     def open(self, connection: Any) -> None:
         """Begin to consume; to be called in the connection's thread."""
         self._connection = connection
-        is_open = self._channel is not None and self._channel.is_open
-        if connection is not None and connection.is_open and not self._paused and not is_open:
-            connection.channel(on_open_callback=self._opened)
+        is_there = self._channel is not None and not self._channel.is_closed
+        if connection is not None and connection.is_open and not self._paused and not is_there:
+            self._channel = connection.channel(on_open_callback=self._opened)
 
     def _opened(self, channel: Channel) -> None:
-        self._channel = channel
         channel.add_on_close_callback(self._closed)
+        if self._paused:
+            channel.close()
+            return
         channel.add_on_cancel_callback(lambda _: channel.close())
         channel.basic_qos(prefetch_count=1 if self._careful else self._prefetch)
         self._consume(channel)
@@ -158,7 +160,7 @@ class Listening(Subscription):
         channel.queue_declare("", exclusive=True, auto_delete=True, callback=declared)
 
 
-class Reading(Subscription):
+class Following(Subscription):
     """A stream read from an offset on; after a break, from where it was.
 
     `offset` is "first", a number, or a time: then from the chunk that holds it. A delivery says
@@ -233,3 +235,46 @@ class Turn:
         if connection.is_open:
             self._on_refused()
             connection.ioloop.call_later(_REOPEN_SECONDS, partial(self.open, connection))
+
+
+class Reading(Subscription):
+    """A stream as it is read once, from an offset on; it ends with its channel.
+
+    All three are called in the connection's thread: `on_begin` once nothing can be missed any more,
+    `on_end` when nothing comes any more, with the reason.
+    """
+
+    def __init__(  # noqa: PLR0913
+        self,
+        stream: str,
+        offset: int | str,
+        *,
+        prefetch: int,
+        on_begin: Callable[[], None],
+        on_delivery: Callable[[Delivery], None],
+        on_end: Callable[[str], None],
+        soon: Callable[[Callable[[], None]], None],
+    ) -> None:
+        super().__init__(stream, on_delivery, prefetch, soon)
+        self._offset = offset
+        self._on_begin = on_begin
+        self._on_end = on_end
+
+    def open(self, connection: Any) -> None:
+        """Begin to read; to be called in the connection's thread."""
+        super().open(connection)
+        if self._channel is None:
+            self._on_end("no connection to the broker")
+        else:
+            self._channel.add_on_close_callback(lambda _, reason: self._on_end(plain(reason)))
+
+    def _consume(self, channel: Channel) -> None:
+        channel.basic_consume(
+            self._queue,
+            self._deliver,
+            arguments={"x-stream-offset": self._offset},
+            callback=lambda _: self._on_begin(),
+        )
+
+    def _closed(self, _channel: Channel, _reason: Exception) -> None:
+        pass  # whoever reads on begins behind what they have

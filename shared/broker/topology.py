@@ -73,14 +73,3 @@ def declare(channel: Channel, queues: Sequence[str] = ()) -> None:
         channel.queue_bind(queue, exchange, key)
     for queue in queues:
         channel.queue_declare(queue, durable=True, arguments=work)
-
-
-def declare_value(channel: Channel, name: str, then: Callable[[int], None]) -> None:
-    """Ask for a queue that keeps the last message only; tell `then` whether it has one."""
-    last = {"x-queue-type": "quorum", "x-max-length": 1, "x-overflow": "drop-head"}
-    channel.queue_declare(
-        name,
-        durable=True,
-        arguments=last,
-        callback=lambda answer: then(int(answer.method.message_count)),
-    )

@@ -15,6 +15,7 @@ class Base(DeclarativeBase):
     type_annotation_map = {  # noqa: RUF012  (SQLAlchemy reads it from the class)
         datetime: DateTime(timezone=True),
         dict[str, Any]: JSONB,
+        list[str]: JSONB,
     }
 
 
@@ -41,7 +42,7 @@ class CommandRow(Base):
 class UserRow(Base):
     """A SIP user. Writer: directory.
 
-    Both passwords are sealed (`services/directory/vault.py`). A user without a password was made
+    Both passwords are sealed (`shared/vault.py`). A user without a password was made
     before passwords were kept, and cannot register until one is set. Null stands for what a field
     is by itself.
     """
@@ -160,3 +161,21 @@ class CallRow(Base):
     ended_at: Mapped[datetime | None]
     outcome: Mapped[str | None] = mapped_column(String(32))
     hangup_cause: Mapped[str | None] = mapped_column(String(64))
+
+
+class SubscriptionRow(Base):
+    """A queue that somebody wants to hear events from. Writer: gateway.
+
+    `state` is how far it is on the broker: declaring, ready, removing.
+    """
+
+    __tablename__ = "subscriptions"
+
+    name: Mapped[str] = mapped_column(String(64), primary_key=True)
+    state: Mapped[str] = mapped_column(String(16))
+    types: Mapped[list[str]]
+    match: Mapped[dict[str, Any]]
+    max_length: Mapped[int]
+    max_age_seconds: Mapped[int]
+    created_by: Mapped[UUID]
+    created_at: Mapped[datetime]

@@ -20,6 +20,10 @@ CONTENT_TYPE = "application/cloudevents+json"
 _EVENTS = UUID("a5b0c3de-7f0e-5b6c-8d57-0b3f6c1f9e42")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
+# What subscribers may ask for besides the type.
+MATCHED = ("product_code", "direction", "queue", "campaign", "switch")
+LONGEST_MATCH = 255  # characters; what is longer cannot be asked for
+
 EVENTS: Mapping[str, type[EventData]] = {
     data.TYPE: data
     for data in (
@@ -95,6 +99,16 @@ class Event:
         if sequence is not None:
             envelope["sequence"] = str(sequence)
         return orjson.dumps(envelope)
+
+
+def headers(event: Event) -> dict[str, str]:
+    """Return an event's AMQP headers: its type, and of `MATCHED` what it tells of."""
+    told = {"type": event.type}
+    for name in MATCHED:
+        value = event.data.get(name)
+        if isinstance(value, str) and len(value) <= LONGEST_MATCH:
+            told[name] = value
+    return told
 
 
 def dataschema(kind: str) -> str:

@@ -8,9 +8,9 @@ from services.directory.answers import Directory
 from services.directory.app import create_app
 from services.directory.cache import UserCache
 from services.directory.documents import Documents
-from services.directory.vault import Vault
 from shared import basic_auth, health
 from shared.database.engine import open_engine, reaching
+from shared.vault import Vault
 
 RIGHT = ("switch", "password")
 DOMAIN = "test.local"

@@ -11,7 +11,6 @@ from sqlalchemy import select
 from services.directory import store
 from services.directory.handlers import Users
 from services.directory.users import owner
-from services.directory.vault import CannotOpen, Vault
 from shared.broker import topology
 from shared.broker.batches import BatchConsumer
 from shared.broker.commands import CommandConsumer
@@ -32,6 +31,7 @@ from shared.messages.commands import (
 )
 from shared.messages.replies import Refused
 from shared.messages.users import MOST_USERS, NewUser
+from shared.vault import CannotOpen, Vault
 from tests.contract import assert_told
 from tests.services.directory.building import DOMAIN, PASSWORD, VAULT, no_database, told
 from tests.shared.broker.amqp import delivered

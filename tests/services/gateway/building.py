@@ -10,10 +10,15 @@ from services.gateway.auth import Tokens
 from services.gateway.cipher import NumberCipher
 from services.gateway.commands import CommandBus
 from services.gateway.store import Store
+from services.gateway.subscriptions.keeper import Subscriptions
+from services.gateway.subscriptions.store import SubscriptionStore
 from shared import health
 from shared.broker.connection import Broker
+from shared.broker.events import message_of
+from shared.broker.journal import Journal
 from shared.database.engine import open_engine
 from shared.messages.commands import Command
+from shared.messages.events import Event
 
 TOKEN = "0123456789abcdef0123456789abcdef"
 KEY = "00112233445566778899aabbccddeeff"
@@ -39,18 +44,34 @@ def no_broker():
     return Broker(f"amqp://voice:none@{NOWHERE}/%2F", name="nowhere")
 
 
-def application(bus, *, engine=None, checks=None):
-    """Return the app; without an engine the database is away."""
+def application(bus, *, engine=None, checks=None, broker=None):
+    """Return the app; without an engine the database is away, without a broker that one."""
+    engine = engine or no_database()
+    broker = broker or no_broker()
     return create_app(
         Dependencies(
             tokens=Tokens(TOKEN),
             bus=bus,
             cipher=NumberCipher(KEY, IV),
-            store=Store(engine or no_database()),
+            store=Store(engine),
+            journal=Journal(broker),
+            subscriptions=Subscriptions(broker, SubscriptionStore(engine)),
             domain=DOMAIN,
             health=health.blueprint(checks or {}),
         )
     )
+
+
+def event(kind="call.ended", subject="c", fact="", **data):
+    """Return an event; a `fact` is a number, and stands for that second."""
+    at = 1_790_000_000_000_000 + int(fact or 0) * 1_000_000
+    return Event(type=kind, source="/switch/fs1", subject=subject, at=at, fact=fact, data=data)
+
+
+def tell(broker, *events):
+    """Publish events, and wait until RabbitMQ has them."""
+    for confirmed in [broker.publish(message_of(each)) for each in events]:
+        confirmed.result(10)
 
 
 class FakeBus(CommandBus):

@@ -40,6 +40,12 @@ ROUTES = [
     ("PATCH", "/v1/users/1001"),
     ("POST", "/v1/users/1001/password"),
     ("DELETE", "/v1/users/1001"),
+    ("POST", "/v1/subscriptions"),
+    ("GET", "/v1/subscriptions"),
+    ("GET", "/v1/subscriptions/x"),
+    ("DELETE", "/v1/subscriptions/x"),
+    ("GET", "/v1/events"),
+    ("GET", "/v1/events/stream"),
 ]
 
 
@@ -730,6 +736,7 @@ def test_what_is_away_is_a_problem_that_passes(lonely, method, path):
     """503, and when to try again."""
     said = {"extension": "1001"} if "users" in path and method == "POST" else CALL
     said = {} if method == "PATCH" else said
+    said = {"name": "x"} if "subscriptions" in path else said
     where = f"{path}?call_id=x" if "cdrs" in path else path
     response = lonely.open(where, method=method, json=said, headers={"Idempotency-Key": "k"})
 

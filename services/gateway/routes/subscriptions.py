@@ -1,0 +1,106 @@
+"""`/v1/subscriptions`: queues of one's own that receive business events."""
+
+from dataclasses import asdict
+from http import HTTPStatus
+from typing import Any
+from uuid import UUID
+
+from flask import request
+from flask_openapi import APIBlueprint
+
+from services.gateway import paging
+from services.gateway.answer import Answer
+from services.gateway.identity import command_id_of
+from services.gateway.problems import Problem, problem
+from services.gateway.routes import resource
+from services.gateway.schemas import (
+    IdempotencyHeader,
+    NewSubscription,
+    Page,
+    Subscription,
+    SubscriptionDepth,
+    SubscriptionList,
+    SubscriptionPath,
+)
+from services.gateway.subscriptions import queues
+from services.gateway.subscriptions.keeper import Subscriptions
+from services.gateway.subscriptions.wanted import NotWanted, Wanted
+from shared.database.tables import SubscriptionRow
+from shared.messages.replies import Refused
+
+PATH = "/v1/subscriptions"
+
+
+def blueprint(subscriptions: Subscriptions) -> APIBlueprint:
+    """Return the routes of subscriptions."""
+    routes = resource.blueprint("subscriptions")
+
+    @routes.post("", responses={"201": Subscription, "200": Subscription, "409": Problem})
+    def create(header: IdempotencyHeader, body: NewSubscription) -> Answer:
+        """Make a durable queue that receives the events asked for from now on.
+
+        Asked again for the same it answers 200, for something else under the same name 409.
+        """
+        command_id = command_id_of(request)
+        before = subscriptions.store.by_command(command_id) if header.idempotency_key else None
+        if before is not None and before.name != body.name:
+            return problem(
+                HTTPStatus.CONFLICT,
+                "Idempotency-Key: was used for another subscription; take a new one",
+            )
+        row, is_new = subscriptions.create(_values(body, command_id))
+        status = HTTPStatus.CREATED if is_new else HTTPStatus.OK
+        return _shown(row), status, {"Location": f"{PATH}/{row.name}"}
+
+    @routes.get("", responses={"200": SubscriptionList})
+    def search(query: Page) -> Answer:
+        """List the subscriptions."""
+        after = paging.key(query.cursor, 1)
+        rows = subscriptions.store.list(after=after[0] if after else None, limit=query.limit)
+        more = paging.cursor(rows[-1].name) if len(rows) == query.limit else None
+        return {"subscriptions": [_shown(row) for row in rows], "next_cursor": more}
+
+    @routes.get("/<name>", responses={"200": SubscriptionDepth, "404": Problem})
+    def show(path: SubscriptionPath) -> Answer:
+        """Return a subscription, and how much waits in it."""
+        row = subscriptions.store.find(path.name)
+        if row is None:
+            return problem(HTTPStatus.NOT_FOUND, f"name: no subscription {path.name!r}")
+        return {**_shown(row), **asdict(subscriptions.measure(row.name))}
+
+    @routes.delete("/<name>", responses={"204": None, "404": Problem})
+    def delete(path: SubscriptionPath) -> Answer:
+        """Delete a subscription with everything that waits in it."""
+        subscriptions.remove(path.name)
+        return "", 204
+
+    return routes
+
+
+def _values(body: NewSubscription, command_id: UUID) -> dict[str, Any]:
+    try:
+        wanted = Wanted.parse(body.types, body.match.values())
+    except NotWanted as error:
+        raise Refused("invalid", str(error)) from None
+    return {
+        "name": body.name,
+        "types": list(wanted.types),
+        "match": {name: list(values) for name, values in wanted.match.items()},
+        "max_length": body.max_length,
+        "max_age_seconds": body.max_age_seconds,
+        "created_by": command_id,
+    }
+
+
+def _shown(row: SubscriptionRow) -> dict[str, Any]:
+    shown = Subscription(
+        name=row.name,
+        types=row.types,
+        match=row.match,
+        max_length=row.max_length,
+        max_age_seconds=row.max_age_seconds,
+        created_at=row.created_at,
+        queue=queues.queue_of(row.name),
+        dead_letters=queues.dead_of(row.name),
+    )
+    return shown.model_dump(mode="json")
