@@ -230,6 +230,8 @@ class Post:
             teller.tick()
 
     def _speak(self, teller: Teller) -> None:
+        # Once more: who spoke until now may have left something in the same place.
+        self._outbox.hold()
         left = self._outbox.left()
         teller.speak([(Told.of(orjson.loads(message.body)), message) for _, message in left])
         self._outbox.forget([place for place, _ in left])
