@@ -10,8 +10,9 @@ import threading
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from uuid import uuid4
 
 import orjson
 import structlog
@@ -24,8 +25,9 @@ from services.events.recall import Told
 from services.events.teller import Teller
 from shared.broker import last_value, topology
 from shared.broker.connection import Broker
+from shared.broker.events import message_of
 from shared.broker.message import BrokerAway, BrokerRefused, Delivery, Message
-from shared.messages.events import microseconds, moment
+from shared.messages.events import Event, microseconds, moment
 from shared.switch.address import SwitchAddress
 
 _PROBE = "journal.probe"
@@ -165,7 +167,7 @@ class Post:
 
     def _follow_to_now(self, teller: Teller) -> int:
         """Take in the journal up to a message of our own; return how many events that were."""
-        probe = Message(exchange="", routing_key=topology.JOURNAL, body=b"", type=_PROBE)
+        probe = self._probe()
         sent = self._broker.publish(probe)
         count = 0
         try:
@@ -178,6 +180,18 @@ class Post:
                 count += self._recall(teller, delivery)
         finally:
             sent.cancel()
+
+    def _probe(self) -> Message:
+        """Return a message for the journal alone; an event like all others for who reads it."""
+        event = Event(
+            type=_PROBE,
+            source="/service/events",
+            subject=self.name,
+            at=microseconds(datetime.now(UTC)),
+            fact=str(uuid4()),
+            data={"switch": self.name},
+        )
+        return replace(message_of(event), exchange="", routing_key=topology.JOURNAL)
 
     def _next(self) -> Delivery | None:
         try:
