@@ -111,7 +111,9 @@ def _begun(name: str, *, calls: int, patience: float, real: bool) -> Iterator[_R
 def _wait_until_quiet(one: _Run) -> None:
     """Return when all is told and stored; what is not in time is found missing afterwards."""
     one.load.stop()
-    one.load.wait_until_calls_are_over(seconds=_OVER_SECONDS)
+    until(
+        one.load.are_calls_over, "every call over on the switch", seconds=_OVER_SECONDS, pause=0.2
+    )
     try:
         until(lambda: _all_told(one), "every end told", seconds=one.patience, pause=0.5)
     except BenchError as error:
@@ -124,7 +126,8 @@ def _wait_until_quiet(one: _Run) -> None:
 
 def _all_told(one: _Run) -> bool:
     expected = one.load.look().fates.keys() | one.load.accepted.keys() | _commands(one.engine)
-    return expected <= one.watcher.ended
+    # A call that was promised may have been dialled only now.
+    return one.load.are_calls_over() and expected <= one.watcher.ended
 
 
 def _all_stored(one: _Run) -> bool:
