@@ -12,6 +12,7 @@ import pika
 from pika.adapters.blocking_connection import BlockingChannel
 from pika.exceptions import AMQPError
 
+from bench.waiting import BenchError
 from faults.check import ended
 from shared.broker import topology
 from shared.broker.dead_letters import REASON
@@ -32,6 +33,8 @@ def read_all(url: str, last: int) -> list[dict[str, Any]]:
             found[offset] = body
             if offset >= last:
                 break
+    if len(found) != last + 1:
+        raise BenchError(f"{last + 1 - len(found)} of {last + 1} events could not be read")
     return [orjson.loads(found[offset]) for offset in sorted(found)]
 
 

@@ -13,7 +13,6 @@ from http.client import HTTPException
 import orjson
 
 from bench.crm import Crm
-from bench.waiting import until
 from faults.stage import Stage
 from faults.truth import Truth
 from shared.switch.handshake import SwitchAway, connect
@@ -68,7 +67,7 @@ class Load:
         self.truth = Truth()
         self.accepted: dict[str, float] = {}  # when
         self.refused: Counter[str] = Counter()
-        self._random = random.Random(0)  # noqa: S311  (no secret: the same calls at each run)
+        self._random = random.Random(0)  # noqa: S311  (no secret)
         self._to_hang_up: list[tuple[float, str]] = []
         self._clicking: set[Future[None]] = set()
         self._crms = threading.local()
@@ -110,11 +109,8 @@ class Load:
                 self.truth.take(map(orjson.loads, whole.splitlines()))
             return self.truth
 
-    def wait_until_calls_are_over(self, *, seconds: float) -> None:
-        """Hang up what stays on longer than any call should, and return when no call is up."""
-        until(self._none_is_up, "every call over on the switch", seconds=seconds, pause=0.2)
-
-    def _none_is_up(self) -> bool:
+    def are_calls_over(self) -> bool:
+        """Tell whether no call is up; one that stays on longer than any should is hung up."""
         oldest = (time.time() - _LONGEST_CALL) * 1e6
         alive = self.look().alive
         for fate in alive:

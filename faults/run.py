@@ -18,7 +18,7 @@ from faults.stage import Stage, product
 from faults.strikes import FAULTS, Scene
 from faults.truth import Fate
 from shared.database.engine import open_engine
-from shared.database.tables import CdrRow, CommandRow
+from shared.database.tables import CallEventRow, CdrRow, CommandRow
 
 _RAMP_SECONDS = 90
 _OVER_SECONDS = 60
@@ -111,7 +111,9 @@ def _begun(name: str, *, calls: int, patience: float, real: bool) -> Iterator[_R
 def _wait_until_quiet(one: _Run) -> None:
     """Return when all is told and stored; what is not in time is found missing afterwards."""
     one.load.stop()
-    one.load.wait_until_calls_are_over(seconds=_OVER_SECONDS)
+    until(
+        one.load.are_calls_over, "every call over on the switch", seconds=_OVER_SECONDS, pause=0.2
+    )
     try:
         until(lambda: _all_told(one), "every end told", seconds=one.patience, pause=0.5)
     except BenchError as error:
@@ -124,7 +126,8 @@ def _wait_until_quiet(one: _Run) -> None:
 
 def _all_told(one: _Run) -> bool:
     expected = one.load.look().fates.keys() | one.load.accepted.keys() | _commands(one.engine)
-    return expected <= one.watcher.ended
+    # A call that was promised may have been dialled only now.
+    return one.load.are_calls_over() and expected <= one.watcher.ended
 
 
 def _all_stored(one: _Run) -> bool:
@@ -157,20 +160,31 @@ def _judge(one: _Run) -> Result:
         records=len(records),
         dead=len(dead),
         violations=violations,
-        details=_details(violations, told.lives, fates),
+        details=_details(violations, told.lives, fates, one.engine),
     )
 
 
 def _details(
-    violations: list[Violation], lives: Mapping[str, list[Event]], fates: Mapping[str, Fate]
+    violations: list[Violation],
+    lives: Mapping[str, list[Event]],
+    fates: Mapping[str, Fate],
+    engine: Engine,
 ) -> list[str]:
-    """Return the first violations, each call with its life."""
+    """Return the first violations, each call with its life, and what a subscriber got of it."""
     lines: list[str] = []
     for call_id in list(dict.fromkeys(violation.call_id for violation in violations))[:_SHOWN]:
         lines.append(f"call {call_id}")
         lines += [f"  ! {one.what}" for one in violations if one.call_id == call_id]
         lines += [f"  {line}" for line in timeline(lives.get(call_id, []), fates.get(call_id))]
+        lines.append(f"      the CDR service got the events {_stored(engine, call_id)}")
     return lines
+
+
+def _stored(engine: Engine, call_id: str) -> list[int]:
+    """Return the numbers of the events that the CDR service, a subscriber, has of a call."""
+    query = select(CallEventRow.sequence).where(CallEventRow.call_id == call_id)
+    with engine.connect() as connection:
+        return sorted(row[0] for row in connection.execute(query))
 
 
 def _commands(engine: Engine) -> set[str]:
