@@ -166,7 +166,8 @@ class Broker:
 
     def abandon(self, subscription: Subscription) -> None:
         """Have nothing delivered any more; what is not acked goes back."""
-        self._subscriptions.remove(subscription)
+        if subscription in self._subscriptions:
+            self._subscriptions.remove(subscription)
         subscription.pause()
 
     def read(  # noqa: PLR0913

@@ -34,6 +34,7 @@ EVENTS: Mapping[str, str] = {
     "switch.up": "The link to a switch stands.",
     "switch.down": "The link to a switch broke.",
     "subscription.cut": "A subscription lost events: it was full, or nobody came for them in time.",
+    "subscription.switched_off": "A webhook delivers nothing any more: its receiver wants nothing.",
 }
 
 
