@@ -52,6 +52,7 @@ def upgrade() -> None:
             {"postgresql_where": waiting},
         ),
         ("webhook_deliveries_due", ["next_at"], {"postgresql_where": waiting}),
+        ("webhook_deliveries_by_age", ["done_at"], {}),
     ):
         op.create_index(name, "webhook_deliveries", columns, **given)
 

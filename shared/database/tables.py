@@ -205,6 +205,7 @@ class DeliveryRow(Base):
             postgresql_where="status = 'waiting'",
         ),
         Index("webhook_deliveries_due", "next_at", postgresql_where="status = 'waiting'"),
+        Index("webhook_deliveries_by_age", "done_at"),
     )
 
     id: Mapped[int] = mapped_column(BigInteger, primary_key=True)

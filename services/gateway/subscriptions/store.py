@@ -89,7 +89,11 @@ class SubscriptionStore:
         """Forget a subscription that is `locked`."""
         session = object_session(row)
         assert session is not None  # noqa: S101  (it is locked)
-        session.execute(delete(DeliveryRow).where(DeliveryRow.subscription == row.name))
+        # What was brought stays in the log until it is old: there may be millions of it.
+        waiting = delete(DeliveryRow).where(
+            DeliveryRow.subscription == row.name, DeliveryRow.status == "waiting"
+        )
+        session.execute(waiting)
         session.delete(row)
 
     def switch_on(self, row: SubscriptionRow) -> None:

@@ -20,6 +20,7 @@ from shared.database.tables import DeliveryRow, SubscriptionRow
 
 _KEPT = timedelta(days=7)
 _DEAD_KEPT = timedelta(days=30)
+_PIECE = 5000
 
 Webhook: TypeAlias = tuple[str, datetime]  # its name, and when the one of this name was made
 
@@ -210,7 +211,7 @@ class DeliveryStore:
             return session.scalars(query.order_by(DeliveryRow.id)).all()
 
     def prune(self) -> None:
-        """Forget what is old, and what belongs to no subscription any more."""
+        """Forget what is old, piece by piece: there may be millions."""
         limits = ((Status.DELIVERED, _KEPT), (Status.DEAD, _DEAD_KEPT))
         is_old = or_(
             *(
@@ -218,10 +219,12 @@ class DeliveryStore:
                 for status, kept in limits
             )
         )
-        is_left = DeliveryRow.subscription.not_in(select(SubscriptionRow.name))
-        old = delete(DeliveryRow).where(is_old | is_left)
-        with reaching(), self._engine.begin() as connection:
-            connection.execute(old)
+        old = select(DeliveryRow.id).where(is_old).order_by(DeliveryRow.done_at).limit(_PIECE)
+        gone = _PIECE
+        while gone == _PIECE:
+            with reaching(), self._engine.begin() as connection:
+                forgetting = delete(DeliveryRow).where(DeliveryRow.id.in_(old))
+                gone = len(connection.scalars(forgetting.returning(DeliveryRow.id)).all())
 
     def _change(self, claim: Claim, values: dict[str, Any]) -> None:
         # Whoever asked for it again meanwhile is not overruled.
