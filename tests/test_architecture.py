@@ -30,6 +30,8 @@ PURE = {
     "services/gateway/cipher.py",
     "services/gateway/replay.py",
     "services/gateway/subscriptions/wanted.py",
+    "services/gateway/webhooks/address.py",
+    "services/gateway/webhooks/signature.py",
     "shared/messages/commands.py",
     "shared/messages/event_data.py",
     "shared/messages/event_schema.py",
@@ -103,7 +105,7 @@ def test_every_event_is_documented():
     """A subscriber finds each type in docs/events.md, and no other."""
     text = (ROOT / "docs" / "events.md").read_text()
 
-    assert set(re.findall(r"^\| `([a-z]+\.[a-z]+)` \|", text, re.M)) == set(EVENTS)
+    assert set(re.findall(r"^\| `([a-z]+\.[a-z_]+)` \|", text, re.M)) == set(EVENTS)
 
 
 def test_links_between_documents_lead_somewhere():

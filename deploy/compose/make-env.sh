@@ -28,7 +28,7 @@ while IFS= read -r line; do
     RABBITMQ_PASSWORD=) line=$line$rabbitmq ;;
     POSTGRES_PASSWORD=) line=$line$postgres ;;
     FREESWITCH_ESL_PASSWORD=) line=$line$esl ;;
-    VOICE_PASSWORD_KEYS=) line=${line}first=$(secret)$(secret) ;;
+    VOICE_PASSWORD_KEYS= | VOICE_WEBHOOK_KEYS=) line=${line}first=$(secret)$(secret) ;;
     VOICE_SWITCH_USER=) line=${line}switch ;;
     VOICE_TOKEN= | VOICE_AES_KEY= | VOICE_AES_IV= | *_PASSWORD=) line=$line$(secret) ;;
     esac

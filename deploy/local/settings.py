@@ -51,6 +51,7 @@ def choose(directory: Path, before: Settings, *, running: frozenset[str]) -> Set
     made |= {
         "SIMULATOR_PASSWORD": secrets.token_hex(16),
         "VOICE_PASSWORD_KEYS": f"first={secrets.token_hex(32)}",
+        "VOICE_WEBHOOK_KEYS": f"first={secrets.token_hex(32)}",
     }
     chosen = fixed | made | before
     for process, name in BINDS.items():

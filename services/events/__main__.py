@@ -36,6 +36,7 @@ def main() -> None:
         settings.amqp_url.get_secret_value(),
         name="events",
         journal_days=settings.events_keep_days,
+        needs_journal=True,
         queues=[queue_of(switch.name) for switch in settings.switches],
     )
     engine = open_engine(settings.database_url.get_secret_value())

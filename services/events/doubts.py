@@ -21,6 +21,7 @@ from services.events.observed import Observed
 GONE = "not in show channels"
 LOST = "the switch was restarted and did not take it up again"
 _MOST_UNPROVEN = 20_000
+_TOGETHER = 2_000_000
 _OVER = {"HANGUP"}
 _ANSWERED = {"ACTIVE", "HELD", "UNHELD", "RING_WAIT"}
 _RINGING = {"RINGING", "EARLY"}
@@ -143,14 +144,20 @@ class Doubts:
         if self._book.is_over(leg_id):
             return
         found = self._book.find(leg_id)
-        if found is not None and found[1].doubtful:
-            self._settle(*found, event)
-        elif found is None or not found[1].ended:
-            self._records[leg_id] = _Record(event, now + self._grace)
+        if found is None or not found[1].ended:
+            # Of a leg that is heard, its last event is waited for. Of one in doubt, only the records
+            # of the call's other legs: told alone, it might be taken for the call's last.
+            is_doubtful = found is not None and found[1].doubtful
+            patience = min(_TOGETHER, self._grace) if is_doubtful else self._grace
+            self._records[leg_id] = _Record(event, now + patience)
 
     def tick(self, now: int) -> None:
         """Conclude what has waited long enough."""
-        due = [leg_id for leg_id, (when, _) in self._leaving.items() if when <= now]
+        due = [
+            leg_id
+            for leg_id, (when, _) in self._leaving.items()
+            if when <= now and leg_id not in self._records
+        ]
         for leg_id in due:
             _, why = self._leaving.pop(leg_id)
             found = self._book.find(leg_id)

@@ -1,4 +1,5 @@
 """The HTTP face: requests in, commands out; what is asked is read from the tables.
 
-Publishes to `voice.commands`; keeps the queues of subscribers; writes the table `subscriptions`.
+Publishes to `voice.commands`; keeps the queues of subscribers and brings events to webhooks; writes
+the tables `subscriptions` and `webhook_deliveries`.
 """

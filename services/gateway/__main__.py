@@ -15,12 +15,20 @@ from services.gateway.store import Store
 from services.gateway.subscriptions.cuts import CutTeller
 from services.gateway.subscriptions.keeper import Subscriptions
 from services.gateway.subscriptions.store import SubscriptionStore
+from services.gateway.webhooks.address import Permitted
+from services.gateway.webhooks.delivery import Deliverer
+from services.gateway.webhooks.intake import Intake
+from services.gateway.webhooks.redelivery import Redelivery
+from services.gateway.webhooks.sender import Sender
+from services.gateway.webhooks.store import DeliveryStore
+from services.gateway.webhooks.webhooks import Webhooks
 from shared import health, logs
 from shared.broker.connection import Broker
 from shared.broker.journal import Journal
 from shared.database.engine import is_reachable, open_engine
 from shared.process import stop_all
 from shared.settings import load
+from shared.vault import Vault
 from shared.web import WebServer
 
 
@@ -47,8 +55,15 @@ def build(settings: GatewaySettings, cipher: NumberCipher) -> tuple[Flask, Calla
     engine = open_engine(settings.database_url.get_secret_value(), connections=16)
     cuts = CutTeller(broker)
     subscriptions = Subscriptions(broker, SubscriptionStore(engine), on_ready=cuts.listen)
+    journal, vault = Journal(broker), Vault(settings.keys)
+    sender = Sender(Permitted.parse(settings.webhook_private))
+    deliveries = DeliveryStore(engine)
+    deliverer = Deliverer(broker, deliveries, vault, sender)
+    intake = Intake(broker, deliveries, deliverer.wake)
     broker.start()
     subscriptions.start()
+    intake.start()
+    deliverer.start()
     checks = {
         "broker": lambda: broker.connected,
         "database": lambda: is_reachable(engine),
@@ -60,12 +75,15 @@ def build(settings: GatewaySettings, cipher: NumberCipher) -> tuple[Flask, Calla
             cipher=cipher,
             store=Store(engine),
             subscriptions=subscriptions,
-            journal=Journal(broker),
+            journal=journal,
+            webhooks=Webhooks(sender, vault, deliveries, Redelivery(broker, journal, deliveries)),
             domain=settings.domain,
             health=health.blueprint(checks),
         )
     )
-    return app, partial(stop_all, subscriptions.stop, cuts.stop, broker.stop)
+    return app, partial(
+        stop_all, intake.stop, deliverer.stop, subscriptions.stop, cuts.stop, broker.stop
+    )
 
 
 if __name__ == "__main__":

@@ -20,6 +20,7 @@ from services.gateway.problems import UNSERVED, Problem, invalid, problem, unser
 from services.gateway.routes import calls, cdrs, contract, events, subscriptions, users, web
 from services.gateway.store import Store
 from services.gateway.subscriptions.keeper import Subscriptions
+from services.gateway.webhooks.webhooks import Webhooks
 from shared.broker.journal import Journal
 from shared.web import LEAVING
 
@@ -39,6 +40,7 @@ class Dependencies:
     store: Store
     subscriptions: Subscriptions
     journal: Journal
+    webhooks: Webhooks
     domain: str
     health: Blueprint
 
@@ -88,7 +90,7 @@ def create_app(given: Dependencies) -> OpenAPI:
     for routes in (
         calls.blueprint(given.bus, given.store),
         cdrs.blueprint(given.store),
-        subscriptions.blueprint(given.subscriptions),
+        subscriptions.blueprint(given.subscriptions, given.webhooks),
         events.blueprint(given.journal, leaving),
         users.blueprint(given.bus, given.store, given.domain.lower()),
     ):

@@ -1,7 +1,7 @@
 """What HTTP requests and answers hold."""
 
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
     AliasChoices,
@@ -12,6 +12,7 @@ from pydantic import (
     RootModel,
     StringConstraints,
     Tag,
+    model_validator,
 )
 
 from shared.messages.commands import CreateUser, CrmUuid, Extension, ProductCode
@@ -308,6 +309,12 @@ class NewSubscription(_Body):
     )
     max_length: int = Field(default=100_000, ge=1, le=1_000_000, description="Events.")
     max_age_seconds: int = Field(default=7 * 86400, ge=1, le=30 * 86400)
+    url: str | None = Field(
+        default=None,
+        max_length=2000,
+        description="Where each event is posted (Standard Webhooks). Without: consume the queue.",
+        examples=["https://crm.example/voice"],
+    )
 
 
 class SubscriptionPath(BaseModel):
@@ -326,6 +333,7 @@ class Subscription(BaseModel):
     match: dict[str, list[str]]
     max_length: int
     max_age_seconds: int
+    url: str | None
     created_at: datetime
     queue: str = Field(description="Consume it by AMQP 0-9-1, and ack what you have taken care of.")
     dead_letters: str = Field(description="The queue of what was cut from it or rejected.")
@@ -337,6 +345,74 @@ class SubscriptionDepth(Subscription):
     depth: int = Field(description="Events that wait.")
     consumers: int
     dead: int = Field(description="Events in the queue of dead letters.")
+    waiting: int = Field(description="Events that a webhook has taken and not brought yet.")
+    delivers: bool | None = Field(description="Whether a webhook does; null where it is none.")
+    switched_off: str | None = Field(
+        description="Why it does not; ask for the same subscription again to switch it on."
+    )
+
+
+class CreatedSubscription(Subscription):
+    """A subscription that stands. `secret` is shown this once, and for a webhook only."""
+
+    secret: str | None = None
+
+
+class Redeliver(_Body):
+    """What is to come once more: some events of the log, a piece of the journal, or the dead."""
+
+    event_ids: list[Annotated[str, Field(max_length=255)]] | None = Field(
+        default=None, min_length=1, max_length=500
+    )
+    after: int | None = Field(default=None, ge=0, lt=1 << 62, description="As in /v1/events.")
+    until: int | None = Field(default=None, ge=0, lt=1 << 62, description="The last offset.")
+    dead: Literal[True] | None = None
+
+    @model_validator(mode="after")
+    def _is_one(self) -> Self:
+        ways = (self.event_ids, self.after, self.dead)
+        if sum(way is not None for way in ways) != 1 or (self.until and self.after is None):
+            raise ValueError("give event_ids, or after (and until), or dead")
+        return self
+
+
+class Redelivered(BaseModel):
+    """How many events come once more."""
+
+    redelivered: int
+    next_after: int | None = Field(
+        description="Where to go on with `after`, if the piece was too long for one request."
+    )
+
+
+class DeliveryPage(Page):
+    """Which deliveries."""
+
+    status: Literal["waiting", "delivered", "dead"] | None = None
+
+
+class Delivery(BaseModel):
+    """An event that a webhook brings, and how far that is."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+    event_id: str
+    type: str
+    subject: str
+    status: str = Field(examples=["waiting", "delivered", "dead"])
+    attempts: int
+    answered: int | None = Field(description="The receiver's last status.")
+    error: str | None = Field(description="What went wrong last.")
+    taken_at: datetime
+    next_at: datetime
+    done_at: datetime | None
+
+
+class DeliveryList(BaseModel):
+    """Deliveries, the newest first."""
+
+    deliveries: list[Delivery]
+    next_cursor: str | None
 
 
 class SubscriptionList(BaseModel):

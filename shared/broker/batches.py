@@ -58,6 +58,7 @@ class BatchConsumer:
         """Finish the batch at hand; what is not acked is delivered to somebody else."""
         self._stopping.set()
         self._thread.join(timeout=5)
+        self._broker.abandon(self._subscription)
 
     def _run(self) -> None:
         while not self._stopping.is_set():

@@ -35,6 +35,8 @@ from shared.broker.message import (
 from shared.broker.subscription import Following, Listening, Reading, Subscription, Turn, plain
 
 _JOURNAL_SECONDS = 5
+_JOURNAL_AT_ONCE = 0.5
+_OVERDUE_SECONDS = 20  # a broker that confirms nothing for so long has forgotten what it was sent
 _GOOD_SECONDS = 3  # a connection that broke sooner is followed by a pause
 _REPLIES = "amq.rabbitmq.reply-to"
 
@@ -57,12 +59,14 @@ class Broker:
         window: int = 1000,
         longest_pause: float = 2.0,
         queues: Sequence[str] = (),
+        needs_journal: bool = False,
     ) -> None:
         self._url = url
         self._longest_pause = longest_pause
         self._name = name
         self._journal_days = journal_days
         self._queues = queues  # of this service alone, besides those of all
+        self._needs_journal = needs_journal
         self._window = window
         self._lock = threading.Lock()
         self._loop_lock = threading.Lock()  # held while a loop is used from outside, or ends
@@ -169,7 +173,8 @@ class Broker:
 
     def abandon(self, subscription: Subscription) -> None:
         """Have nothing delivered any more; what is not acked goes back."""
-        self._subscriptions.remove(subscription)
+        if subscription in self._subscriptions:
+            self._subscriptions.remove(subscription)
         subscription.pause()
 
     def read(  # noqa: PLR0913
@@ -358,10 +363,17 @@ class Broker:
         def closed(_channel: Channel, reason: Exception) -> None:
             if not connection.is_open:
                 return
-            if not isinstance(reason, ChannelClosedByClient):
-                log.warning("the journal is not there; asking again", error=plain(reason))
-                again = partial(self._declare_journal, connection)
-                connection.ioloop.call_later(_JOURNAL_SECONDS, again)
+            if isinstance(reason, ChannelClosedByClient):
+                then()
+                return
+            log.warning("the journal is not there; asking again", error=plain(reason))
+            if self._needs_journal:
+                # RabbitMQ would confirm what the journal never gets.
+                again = partial(self._declare_journal, connection, then)
+                connection.ioloop.call_later(_JOURNAL_AT_ONCE, again)
+                return
+            again = partial(self._declare_journal, connection)
+            connection.ioloop.call_later(_JOURNAL_SECONDS, again)
             then()
 
         if connection.is_open:
@@ -389,6 +401,24 @@ class Broker:
         for callback in self._on_connected:
             callback()
         self._flush()
+        self._watch(channel, None)
+
+    def _watch(self, channel: Channel, oldest: int | None) -> None:
+        """Break a connection on which nothing is confirmed any more: all is sent on the next one.
+
+        A queue that lost its leader may never confirm what it was sent before.
+        """
+        connection: Any = channel.connection
+        if self._channel is not channel or not connection.is_open:
+            return
+        now = next(iter(self._unconfirmed), None)
+        if now is not None and now == oldest and not self._blocked:
+            log.error(
+                "broker confirms nothing; connecting anew", unconfirmed=len(self._unconfirmed)
+            )
+            connection.close()
+        else:
+            connection.ioloop.call_later(_OVERDUE_SECONDS, partial(self._watch, channel, now))
 
     def _channel_closed(self, _channel: Channel, reason: Exception) -> None:
         connection = self._connection

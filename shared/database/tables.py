@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import DateTime, Index, String, Text
+from sqlalchemy import BigInteger, DateTime, Index, String, Text
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
@@ -166,7 +166,9 @@ class CallRow(Base):
 class SubscriptionRow(Base):
     """A queue that somebody wants to hear events from. Writer: gateway.
 
-    `state` is how far it is on the broker: declaring, ready, removing.
+    `state` is how far it is on the broker: declaring, ready, removing. With a `url` it is a
+    webhook, whose `secret` is sealed (`shared/vault.py`), and which delivers unless it was
+    `switched_off`, for the reason that stands there.
     """
 
     __tablename__ = "subscriptions"
@@ -177,5 +179,45 @@ class SubscriptionRow(Base):
     match: Mapped[dict[str, Any]]
     max_length: Mapped[int]
     max_age_seconds: Mapped[int]
+    url: Mapped[str | None] = mapped_column(Text)
+    secret: Mapped[str | None] = mapped_column(Text)
+    switched_off: Mapped[str | None] = mapped_column(Text)
     created_by: Mapped[UUID]
     created_at: Mapped[datetime]
+
+
+class DeliveryRow(Base):
+    """An event that a webhook brings, or brought. Writer: gateway.
+
+    `status` is waiting, delivered or dead. Of a subject only the oldest that waits is under way:
+    until `next_at` it is somebody's. The retries of a day count from `taken_at`.
+    """
+
+    __tablename__ = "webhook_deliveries"
+    __table_args__ = (
+        Index("webhook_deliveries_once", "subscription", "event_id", unique=True),
+        Index("webhook_deliveries_log", "subscription", "id"),
+        Index(
+            "webhook_deliveries_in_order",
+            "subscription",
+            "subject",
+            "id",
+            postgresql_where="status = 'waiting'",
+        ),
+        Index("webhook_deliveries_due", "next_at", postgresql_where="status = 'waiting'"),
+        Index("webhook_deliveries_by_age", "done_at"),
+    )
+
+    id: Mapped[int] = mapped_column(BigInteger, primary_key=True)
+    subscription: Mapped[str] = mapped_column(String(64))
+    event_id: Mapped[str] = mapped_column(String(255))
+    type: Mapped[str] = mapped_column(String(64))
+    subject: Mapped[str] = mapped_column(Text)
+    body: Mapped[bytes]
+    status: Mapped[str] = mapped_column(String(16))
+    attempts: Mapped[int]
+    answered: Mapped[int | None]
+    error: Mapped[str | None] = mapped_column(Text)
+    taken_at: Mapped[datetime]
+    next_at: Mapped[datetime]
+    done_at: Mapped[datetime | None]

@@ -361,3 +361,12 @@ class SubscriptionCut(EventData):
         json_schema_extra={"format": "date-time"},
         description="The `time` of the last of them, where known.",
     )
+
+
+class SubscriptionSwitchedOff(EventData):
+    """A webhook delivers nothing any more: its receiver answered that it wants nothing."""
+
+    TYPE = "subscription.switched_off"
+
+    name: str = Field(description="The subscription's name.")
+    reason: str = Field(description="What the receiver answered.")

@@ -56,6 +56,7 @@ EVENTS: Mapping[str, type[EventData]] = {
         event_data.SwitchUp,
         event_data.SwitchDown,
         event_data.SubscriptionCut,
+        event_data.SubscriptionSwitchedOff,
     )
 }
 

@@ -12,8 +12,9 @@ from services.gateway import paging
 from services.gateway.answer import Answer
 from services.gateway.identity import command_id_of
 from services.gateway.problems import Problem, problem
-from services.gateway.routes import resource
+from services.gateway.routes import deliveries, resource
 from services.gateway.schemas import (
+    CreatedSubscription,
     IdempotencyHeader,
     NewSubscription,
     Page,
@@ -25,21 +26,25 @@ from services.gateway.schemas import (
 from services.gateway.subscriptions import queues
 from services.gateway.subscriptions.keeper import Subscriptions
 from services.gateway.subscriptions.wanted import NotWanted, Wanted
+from services.gateway.webhooks.webhooks import Webhooks
 from shared.database.tables import SubscriptionRow
 from shared.messages.replies import Refused
 
 PATH = "/v1/subscriptions"
 
 
-def blueprint(subscriptions: Subscriptions) -> APIBlueprint:
+def blueprint(subscriptions: Subscriptions, webhooks: Webhooks) -> APIBlueprint:
     """Return the routes of subscriptions."""
     routes = resource.blueprint("subscriptions")
 
-    @routes.post("", responses={"201": Subscription, "200": Subscription, "409": Problem})
+    @routes.post(
+        "", responses={"201": CreatedSubscription, "200": CreatedSubscription, "409": Problem}
+    )
     def create(header: IdempotencyHeader, body: NewSubscription) -> Answer:
         """Make a durable queue that receives the events asked for from now on.
 
-        Asked again for the same it answers 200, for something else under the same name 409.
+        With `url` each is posted there. Asked again for the same it answers 200, for something else
+        under the same name 409.
         """
         command_id = command_id_of(request)
         before = subscriptions.store.by_command(command_id) if header.idempotency_key else None
@@ -48,9 +53,14 @@ def blueprint(subscriptions: Subscriptions) -> APIBlueprint:
                 HTTPStatus.CONFLICT,
                 "Idempotency-Key: was used for another subscription; take a new one",
             )
-        row, is_new = subscriptions.create(_values(body, command_id))
+        values = _values(body, command_id)
+        values["secret"] = webhooks.seal_new_secret(body.name, body.url) if body.url else None
+        row, is_new = subscriptions.create(values)
+        said = _shown(row)
+        if row.created_by == command_id and row.url is not None:
+            said["secret"] = webhooks.secret_of(row)
         status = HTTPStatus.CREATED if is_new else HTTPStatus.OK
-        return _shown(row), status, {"Location": f"{PATH}/{row.name}"}
+        return said, status, {"Location": f"{PATH}/{row.name}"}
 
     @routes.get("", responses={"200": SubscriptionList})
     def search(query: Page) -> Answer:
@@ -63,10 +73,15 @@ def blueprint(subscriptions: Subscriptions) -> APIBlueprint:
     @routes.get("/<name>", responses={"200": SubscriptionDepth, "404": Problem})
     def show(path: SubscriptionPath) -> Answer:
         """Return a subscription, and how much waits in it."""
-        row = subscriptions.store.find(path.name)
-        if row is None:
-            return problem(HTTPStatus.NOT_FOUND, f"name: no subscription {path.name!r}")
-        return {**_shown(row), **asdict(subscriptions.measure(row.name))}
+        row = subscriptions.find(path.name)
+        shown = SubscriptionDepth(
+            **_shown(row),
+            **asdict(subscriptions.measure(row.name)),
+            waiting=webhooks.log.waiting(row.name) if row.url else 0,
+            delivers=None if row.url is None else row.switched_off is None,
+            switched_off=row.switched_off,
+        )
+        return shown.model_dump(mode="json")
 
     @routes.delete("/<name>", responses={"204": None, "404": Problem})
     def delete(path: SubscriptionPath) -> Answer:
@@ -74,6 +89,7 @@ def blueprint(subscriptions: Subscriptions) -> APIBlueprint:
         subscriptions.remove(path.name)
         return "", 204
 
+    deliveries.add(routes, subscriptions, webhooks)
     return routes
 
 
@@ -88,6 +104,7 @@ def _values(body: NewSubscription, command_id: UUID) -> dict[str, Any]:
         "match": {name: list(values) for name, values in wanted.match.items()},
         "max_length": body.max_length,
         "max_age_seconds": body.max_age_seconds,
+        "url": body.url,
         "created_by": command_id,
     }
 
@@ -99,6 +116,7 @@ def _shown(row: SubscriptionRow) -> dict[str, Any]:
         match=row.match,
         max_length=row.max_length,
         max_age_seconds=row.max_age_seconds,
+        url=row.url,
         created_at=row.created_at,
         queue=queues.queue_of(row.name),
         dead_letters=queues.dead_of(row.name),

@@ -6,6 +6,7 @@ taken back, by whoever comes next: the same request again, or `repair`.
 
 import threading
 from collections.abc import Callable
+from datetime import UTC, datetime
 from functools import partial
 from typing import Any, TypeVar
 
@@ -24,6 +25,7 @@ from shared.messages.replies import Refused
 _SECONDS = 4.0
 _REPAIR_SECONDS = 30.0
 _SOON_SECONDS = 2.0
+_NOT_COMPARED = {"created_by", "secret"}
 _NOT_THE_SAME = 406  # AMQP: it is there, with other arguments
 
 T = TypeVar("T")
@@ -78,16 +80,27 @@ class Subscriptions:
             if row.state == State.REMOVING:
                 self._ask(partial(queues.remove, name=row.name))
                 row.state = State.DECLARING
+                row.switched_off = None
+                row.created_at = datetime.now(UTC)
                 for name, value in values.items():
                     setattr(row, name, value)
-            elif any(getattr(row, name) != values[name] for name in values.keys() - {"created_by"}):
+            elif any(getattr(row, name) != values[name] for name in values.keys() - _NOT_COMPARED):
                 raise Refused(
                     "exists", f"name: {row.name!r} asks for something else; delete it first"
                 )
             if row.state == State.READY:
+                if row.switched_off is not None:
+                    self.store.switch_on(row)
                 return row, False
             self._make(row)
             return row, True
+
+    def find(self, name: str) -> SubscriptionRow:
+        """Return a subscription that stands; raise `Refused` where there is none."""
+        row = self.store.find(name)
+        if row is None:
+            raise Refused("not_found", f"name: no subscription {name!r}")
+        return row
 
     def remove(self, name: str) -> None:
         """Remove a subscription with all that it holds; raise `Refused` where there is none."""

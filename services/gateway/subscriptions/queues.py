@@ -28,6 +28,7 @@ class Kept(Protocol):
     match: dict[str, Any]
     max_length: int
     max_age_seconds: int
+    url: str | None
 
 
 @dataclass(slots=True)
@@ -74,6 +75,8 @@ def declare(channel: Channel, kept: Kept) -> None:
             **bounds,
             "x-dead-letter-exchange": DEAD,
             "x-dead-letter-routing-key": kept.name,
+            # Of several gateways one delivers, in the queue's order.
+            **({"x-single-active-consumer": True} if kept.url else {}),
         },
     )
     channel.queue_declare(dead, durable=True, arguments=bounds)

@@ -7,12 +7,12 @@ from enum import StrEnum
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Engine, func, select
+from sqlalchemy import Engine, delete, func, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session, object_session
 
 from shared.database.engine import reaching
-from shared.database.tables import SubscriptionRow
+from shared.database.tables import DeliveryRow, SubscriptionRow
 
 _ABANDONED = timedelta(minutes=1)
 
@@ -89,7 +89,22 @@ class SubscriptionStore:
         """Forget a subscription that is `locked`."""
         session = object_session(row)
         assert session is not None  # noqa: S101  (it is locked)
+        # What was brought stays in the log until it is old: there may be millions of it.
+        waiting = delete(DeliveryRow).where(
+            DeliveryRow.subscription == row.name, DeliveryRow.status == "waiting"
+        )
+        session.execute(waiting)
         session.delete(row)
+
+    def switch_on(self, row: SubscriptionRow) -> None:
+        """Deliver again to a webhook that is `locked`; what waits has its whole day before it."""
+        session = object_session(row)
+        assert session is not None  # noqa: S101  (it is locked)
+        row.switched_off = None
+        waiting = update(DeliveryRow).where(
+            DeliveryRow.subscription == row.name, DeliveryRow.status == "waiting"
+        )
+        session.execute(waiting.values(taken_at=func.now(), next_at=func.now()))
 
     def give_up_abandoned(self) -> None:
         """Have those removed that somebody began to make, and never came back to."""

@@ -12,6 +12,11 @@ from services.gateway.commands import CommandBus
 from services.gateway.store import Store
 from services.gateway.subscriptions.keeper import Subscriptions
 from services.gateway.subscriptions.store import SubscriptionStore
+from services.gateway.webhooks.address import Permitted
+from services.gateway.webhooks.redelivery import Redelivery
+from services.gateway.webhooks.sender import Sender
+from services.gateway.webhooks.store import DeliveryStore
+from services.gateway.webhooks.webhooks import Webhooks
 from shared import health
 from shared.broker.connection import Broker
 from shared.broker.events import message_of
@@ -19,12 +24,14 @@ from shared.broker.journal import Journal
 from shared.database.engine import open_engine
 from shared.messages.commands import Command
 from shared.messages.events import Event
+from shared.vault import Vault
 
 TOKEN = "0123456789abcdef0123456789abcdef"
 KEY = "00112233445566778899aabbccddeeff"
 IV = "ffeeddccbbaa99887766554433221100"
 DOMAIN = "test.local"
 BEARER = {"Authorization": f"Bearer {TOKEN}"}
+VAULT = Vault({"test": b"k" * 32})
 NOWHERE = "127.0.0.1:1"
 
 
@@ -44,17 +51,21 @@ def no_broker():
     return Broker(f"amqp://voice:none@{NOWHERE}/%2F", name="nowhere")
 
 
-def application(bus, *, engine=None, checks=None, broker=None):
+def application(bus, *, engine=None, checks=None, broker=None, permitted=""):
     """Return the app; without an engine the database is away, without a broker that one."""
     engine = engine or no_database()
     broker = broker or no_broker()
+    journal, log = Journal(broker), DeliveryStore(engine)
     return create_app(
         Dependencies(
             tokens=Tokens(TOKEN),
             bus=bus,
             cipher=NumberCipher(KEY, IV),
             store=Store(engine),
-            journal=Journal(broker),
+            journal=journal,
+            webhooks=Webhooks(
+                Sender(Permitted.parse(permitted)), VAULT, log, Redelivery(broker, journal, log)
+            ),
             subscriptions=Subscriptions(broker, SubscriptionStore(engine)),
             domain=DOMAIN,
             health=health.blueprint(checks or {}),

@@ -3,6 +3,7 @@
 import json
 import re
 from datetime import UTC, datetime, timedelta
+from typing import Any
 from uuid import UUID, uuid4
 
 import orjson
@@ -44,6 +45,8 @@ ROUTES = [
     ("GET", "/v1/subscriptions"),
     ("GET", "/v1/subscriptions/x"),
     ("DELETE", "/v1/subscriptions/x"),
+    ("POST", "/v1/subscriptions/x/redeliver"),
+    ("GET", "/v1/subscriptions/x/deliveries"),
     ("GET", "/v1/events"),
     ("GET", "/v1/events/stream"),
 ]
@@ -734,9 +737,10 @@ def test_users_are_listed_page_by_page(users, engine, word):
 @pytest.mark.parametrize(("method", "path"), ROUTES)
 def test_what_is_away_is_a_problem_that_passes(lonely, method, path):
     """503, and when to try again."""
-    said = {"extension": "1001"} if "users" in path and method == "POST" else CALL
+    said: Any = {"extension": "1001"} if "users" in path and method == "POST" else CALL
     said = {} if method == "PATCH" else said
     said = {"name": "x"} if "subscriptions" in path else said
+    said = {"event_ids": ["x"]} if "redeliver" in path else said
     where = f"{path}?call_id=x" if "cdrs" in path else path
     response = lonely.open(where, method=method, json=said, headers={"Idempotency-Key": "k"})
 
