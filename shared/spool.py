@@ -81,6 +81,7 @@ def _transaction(database: sqlite3.Connection) -> Iterator[None]:
     try:
         yield
     except BaseException:
-        database.execute("ROLLBACK")
+        if database.in_transaction:  # a disk that is full has ended it already
+            database.execute("ROLLBACK")
         raise
     database.execute("COMMIT")

@@ -7,7 +7,7 @@ died, for the switch to take it up again. Then its end is told, marked as conclu
 Deadlines are on our own clock; what is told is told on the switch's.
 """
 
-from collections import OrderedDict, defaultdict
+from collections import OrderedDict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -145,8 +145,8 @@ class Doubts:
             return
         found = self._book.find(leg_id)
         if found is None or not found[1].ended:
-            # Of a leg that is heard, its last event is waited for. Of one in doubt, only the records
-            # of the call's other legs: told alone, it might be taken for the call's last.
+            # Of a leg that is heard, its last event is waited for. Of one in doubt, only records of
+            # the call's other legs: told alone, it might be taken for the call's last.
             is_doubtful = found is not None and found[1].doubtful
             patience = min(_TOGETHER, self._grace) if is_doubtful else self._grace
             self._records[leg_id] = _Record(event, now + patience)
@@ -187,15 +187,11 @@ class Doubts:
 
     def _settle_records(self, now: int) -> None:
         """Tell what records say of which no event came: whole calls, or the last of one."""
-        calls: dict[str, list[_Record]] = defaultdict(list)
-        for leg_id, record in list(self._records.items()):
+        for leg_id in list(self._records):
             found = self._book.find(leg_id)
             if self._book.is_over(leg_id) or (found is not None and found[1].ended):
                 del self._records[leg_id]
-            else:
-                event = record.event
-                calls[event.variable("call_id") or event.partners_or_self[0]].append(record)
-        for records in calls.values():
+        for records in _by_call(self._records.values()):
             if all(record.due <= now for record in records):
                 self._tell_unheard([record.event for record in records])
 
@@ -222,6 +218,20 @@ class Doubts:
 
 
 _CREATED = "Caller-Channel-Created-Time"
+
+
+def _by_call(records: Iterable[_Record]) -> list[list[_Record]]:
+    """Return the records of each call together: those that name one another, or one call."""
+    calls: dict[str, tuple[set[str], list[_Record]]] = {}
+    for record in records:
+        event = record.event
+        names = {event.leg_id or "", event.variable("call_id") or "", *event.partners} - {""}
+        found = {id(calls[name]): calls[name] for name in names if name in calls}
+        call = (names.union(*(own for own, _ in found.values())), [record])
+        for _, others in found.values():
+            call[1].extend(others)
+        calls |= dict.fromkeys(call[0], call)
+    return [records for _, records in {id(call): call for call in calls.values()}.values()]
 
 
 def _is_further(leg: Leg, state: str) -> bool:

@@ -41,8 +41,11 @@ class Legs:
         self._catch_up(call, leg, event)
         self._controls.transferred(call, leg, event)
         pair = _pair(event.text("Bridge-A-Unique-ID"), event.text("Bridge-B-Unique-ID"))
-        if pair and not any(pairing.legs == pair for pairing in call.standing()):
-            at = event.time("Caller-Channel-Bridged-Time") or event.stamp
+        at = event.time("Caller-Channel-Bridged-Time") or event.stamp
+        if pair and not any(
+            pairing.legs == pair and (pairing.ended_at is None or at <= pairing.ended_at)
+            for pairing in call.pairings
+        ):
             call.pairings.append(Pairing(pair, at))
         self._establish(call, event)
 

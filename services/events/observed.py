@@ -98,11 +98,6 @@ class Observed:
         return [value for name in names if (value := self.text(name))]
 
     @property
-    def partners_or_self(self) -> list[str]:
-        """The legs that this one may belong to; its own where there is none."""
-        return self.partners or [self.leg_id or ""]
-
-    @property
     def sip_status(self) -> int | None:
         """The SIP status with which the far end refused or ended the leg.
 
