@@ -26,6 +26,8 @@ class Leg:
     held: bool = False
     recordings: list[str] = field(default_factory=list)
     """The files that are being written."""
+    recorded_at: int = 0
+    """When a recording of it ended last."""
     transfer: str | None = None
     """The transfer that it came by last, as the switch names it."""
     doubtful: bool = False

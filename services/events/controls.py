@@ -34,7 +34,8 @@ class Controls:
     def recording(self, call: Call, leg: Leg, event: Observed) -> None:
         """Tell that a leg is being recorded."""
         path = event.text("Record-File-Path")
-        if path is not None and path not in leg.recordings:
+        is_old = event.stamp <= leg.recorded_at
+        if path is not None and path not in leg.recordings and not is_old:
             leg.recordings.append(path)
             self._tell(call, leg, "recording.started", event, path=path)
 
@@ -45,12 +46,14 @@ class Controls:
         """
         path = event.text("Record-File-Path")
         duration = event.number("variable_record_ms")
-        if path is not None and path not in leg.recordings and duration:
+        is_old = event.stamp <= leg.recorded_at
+        if path is not None and path not in leg.recordings and duration and not is_old:
             seen = concluded("concluded from RECORD_STOP")
             self._tell(call, leg, "recording.started", event, path=path, **seen)
             leg.recordings.append(path)
         if path is not None and path in leg.recordings:
             leg.recordings.remove(path)
+            leg.recorded_at = event.stamp
             self._tell(call, leg, "recording.stopped", event, path=path, duration_ms=duration)
 
     def pressed(self, event: Observed) -> None:
