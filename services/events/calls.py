@@ -28,8 +28,8 @@ class Leg:
     """The files that are being written."""
     recorded_at: int = 0
     """When a recording of it ended last."""
-    transfer: str | None = None
-    """The transfer that it came by last, as the switch names it."""
+    transfers: list[str] = field(default_factory=list)
+    """Those that it came by, as the switch names them."""
     doubtful: bool = False
     """It may have gone without a word: the link broke, or the switch died."""
     lost: bool = False
@@ -61,6 +61,7 @@ class Offer:
 
     agent: str
     fact: str
+    at: int
     answered: bool = False
     over: bool = False
 

@@ -83,9 +83,9 @@ class Controls:
         that had been bridged is transferred, and only to somebody else.
         """
         source = event.text("Caller-Transfer-Source")
-        if source is None or source == leg.transfer:
+        if source is None or source in leg.transfers:
             return
-        leg.transfer = source
+        leg.transfers.append(source)
         parts = source.split(":", _TRANSFER_PARTS - 1)
         paired = [pairing for pairing in call.established if leg.leg_id in pairing.legs]
         if len(parts) < _TRANSFER_PARTS or not paired or parts[3] in paired[-1].legs:

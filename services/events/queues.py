@@ -74,7 +74,7 @@ class Queues:
         call, stay = self._stay(event)
         if call is None or stay is None or agent is None or stay.offer(agent) is not None:
             return
-        offer = Offer(agent, f"{stay.member_id}/{agent}/{event.stamp}")
+        offer = Offer(agent, f"{stay.member_id}/{agent}/{event.stamp}", event.stamp)
         stay.offers.append(offer)
         self._tell_offer(call, stay, "agent.offered", offer, event.stamp)
 
@@ -84,7 +84,7 @@ class Queues:
         call, stay = self._stay(event)
         if call is None or stay is None or agent is None:
             return
-        offer = self._offer(stay, agent)
+        offer = self._offer(stay, agent, event.stamp)
         if not offer.answered:
             offer.answered = True
             leg_id = event.text("CC-Agent-UUID") or event.leg_id
@@ -97,7 +97,7 @@ class Queues:
         if call is None or stay is None or agent is None:
             return
         offer = stay.offer(agent)
-        if offer is not None and not offer.answered:
+        if offer is not None and not offer.answered and event.stamp >= offer.at:
             self._miss(call, stay, offer, event.stamp, event.text("CC-Hangup-Cause"))
 
     def status_changed(self, event: Observed) -> None:
@@ -141,7 +141,9 @@ class Queues:
                 reason = _reason(canceled, served=served, gone=True)
                 self._leave(call, stay, at, reason, agent, **concluded("the leg ended"))
             offer = stay.offer(agent) if agent and leg.answered_at is None else None
-            if offer is not None and not offer.answered and leg.leg_id != stay.leg_id:
+            if offer is None or offer.answered or leg.leg_id == stay.leg_id:
+                continue
+            if at >= offer.at:
                 self._miss(call, stay, offer, at, leg.hangup_cause, **seen)
 
     def _leave(
@@ -188,11 +190,11 @@ class Queues:
             return None, None
         return found[0], found[0].stay(event.text("CC-Member-UUID"))
 
-    def _offer(self, stay: Stay, agent: str) -> Offer:
+    def _offer(self, stay: Stay, agent: str, at: int) -> Offer:
         """Return the offer, also one that was made while nobody listened."""
         offer = stay.offer(agent)
         if offer is None:
-            offer = Offer(agent, f"{stay.member_id}/{agent}")
+            offer = Offer(agent, f"{stay.member_id}/{agent}", at)
             stay.offers.append(offer)
         return offer
 

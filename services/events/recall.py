@@ -165,7 +165,7 @@ class Recall:
             return
         offer = stay.offer(agent)
         if offer is None:
-            offer = Offer(agent, f"{stay.member_id}/{agent}/{told.at}")
+            offer = Offer(agent, f"{stay.member_id}/{agent}/{told.at}", told.at)
             stay.offers.append(offer)
         offer.answered |= told.type == "agent.answered"
         offer.over |= told.type == "agent.missed"
