@@ -91,7 +91,8 @@ class Legs:
         if event.text("Job-Command") != "originate" or not body.startswith("-ERR"):
             return
         variables = dial_variables(event.text("Job-Command-Arg") or "")
-        call_id = variables.get("call_id") or event.text("Job-UUID")
+        # A dial string that names no id may have had a channel: of that, the channel's events tell.
+        call_id = variables.get("call_id") or variables.get("origination_uuid")
         if call_id is None or call_id in self._book.calls or self._book.is_over(call_id):
             return
         cause = body.removeprefix("-ERR").strip().split(" ")[0]

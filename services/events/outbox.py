@@ -59,7 +59,7 @@ class Outbox:
         self._waiting: deque[Message] = deque()  # for the disk
         self._spooled = 0
         self._held_to = 0
-        self._is_spooling = False
+        self.is_spooling = False
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name=f"outbox-{switch}", daemon=True)
         self._gauge = _SPOOLED.labels(switch)
@@ -94,7 +94,7 @@ class Outbox:
     def send(self, message: Message) -> None:
         """Have a message sent; return at once."""
         with self._lock:
-            if not self._is_spooling:
+            if not self.is_spooling:
                 self._publish(message)
             elif self._when_full is WhenFull.DROP and self._kept >= self._most:
                 _LOST.labels(message.type, "spool full").inc()
@@ -164,16 +164,16 @@ class Outbox:
 
     def _again(self, place: int, tries: int) -> None:
         with self._lock:
-            if place in self._flying and not self._is_spooling:
+            if place in self._flying and not self.is_spooling:
                 self._try(place, tries)
 
     def _run(self) -> None:
         is_loud = False
         while not self._stopping.wait(_POLL_SECONDS):
             try:
-                if not self._is_spooling and not self._broker.connected:
+                if not self.is_spooling and not self._broker.connected:
                     self._begin()
-                if self._is_spooling:
+                if self.is_spooling:
                     self._write()
                     self._drain()
                     self._gauge.set(self._kept)
@@ -190,7 +190,7 @@ class Outbox:
 
     def _begin(self) -> None:
         with self._lock:
-            self._is_spooling = True
+            self.is_spooling = True
             self._ground()
         log.warning("broker is away; events go to the disk", switch=self._switch)
 
@@ -219,7 +219,7 @@ class Outbox:
                 with self._lock:
                     if self._waiting:
                         return
-                    self._is_spooling = False
+                    self.is_spooling = False
                 log.info("spool sent", switch=self._switch)
                 return
             sent = [(row[0], self._broker.publish(_unpacked(*row[1:]))) for row in rows]
