@@ -6,6 +6,7 @@ a message that both hold is one that is confirmed.
 """
 
 import os
+import secrets
 import shutil
 import subprocess
 import sys
@@ -215,7 +216,7 @@ def _started(contender: Contender, switch: SwitchAddress, url: str, log: Path) -
         process = subprocess.Popen(
             contender.command,
             cwd=ROOT,
-            env=_environment(switch, url),
+            env=_environment(switch, url, log.parent / "state"),
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=output,
@@ -234,11 +235,16 @@ def _started(contender: Contender, switch: SwitchAddress, url: str, log: Path) -
             process.wait(10)
 
 
-def _environment(switch: SwitchAddress, url: str) -> Mapping[str, str]:
+def _environment(switch: SwitchAddress, url: str, state: Path) -> Mapping[str, str]:
+    # A switch of its own for each run: of one that it knows, the product would remember the calls.
+    name = f"{switch.name}-{secrets.token_hex(4)}"
     inherited = {name: value for name, value in os.environ.items() if not name.startswith("VOICE_")}
     return inherited | {
         "VOICE_AMQP_URL": url,
-        "VOICE_SWITCHES": f"{switch.name}=esl://:{switch.password}@{switch.host}:{switch.port}",
+        "VOICE_STATE_DIR": str(state),
+        # None: nobody dialled these calls by command, and nobody is registered.
+        "VOICE_DATABASE_URL": "postgresql+psycopg2://nobody@127.0.0.1:1/none",
+        "VOICE_SWITCHES": f"{name}=esl://:{switch.password}@{switch.host}:{switch.port}",
         "BENCH_CALLS": str(CALLS),
         "BENCH_SWITCH": f"{switch.host}:{switch.port}",
         "BENCH_PASSWORD": switch.password,
