@@ -12,16 +12,15 @@ from typing import Any
 import orjson
 
 from services.events.ledger import Ledger
-from services.events.life import SwitchLife
 from shared.messages.event_data import CallData
 from shared.messages.events import EVENTS, Event
 from shared.messages.shapes import shape_of
 from tests import recordings
+from tests.telling import told
 
 DOCUMENT = Path(__file__).resolve().parents[1] / "docs" / "events.md"
 
 _CATALOGUE = "catalogue"
-_LINK_LOST = "__LINK_LOST__"  # how the recordings mark the place
 _NARROW, _WIDE = 3, 10
 # What a line of a timeline shows of an event's data, in this order, and what stands before it.
 _SHOWN = {
@@ -126,25 +125,20 @@ def _holds(said: dict[str, Any]) -> str:
 
 def _timeline(scenario: str) -> str:
     rank, _, title = scenario.partition("_")
-    told = list(tell(scenario))
-    calls = list(dict.fromkeys(event.subject for event in told if event.of_call))
-    lines = [_line(event, number, calls) for event, number in _numbered(told)]
+    events = tell(scenario)
+    calls = list(dict.fromkeys(event.subject for event in events if event.of_call))
+    lines = [_line(event, number, calls) for event, number in _numbered(events)]
     return "\n".join([f"### {rank}: {title.replace('_', ' ')}", "```", *lines, "```", ""])
 
 
-def tell(scenario: str) -> Iterator[Event]:
+def tell(scenario: str) -> list[Event]:
     """Return what the service tells of a recording."""
-    life = SwitchLife("fs1")
-    for event in recordings.events(scenario):
-        if event["Event-Name"] == _LINK_LOST:
-            life.link_broke()
-        else:
-            yield from life.observe(event)
+    return told(recordings.events(scenario))
 
 
-def _numbered(told: list[Event]) -> Iterator[tuple[Event, str]]:
+def _numbered(events: list[Event]) -> Iterator[tuple[Event, str]]:
     ledger = Ledger()
-    for event in told:
+    for event in events:
         body = ledger.encode(event)
         if body is not None:
             yield event, orjson.loads(body).get("sequence", "")

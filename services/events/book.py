@@ -7,7 +7,7 @@ from typing import Any
 from services.events.calls import Call, Leg
 from services.events.narrator import Narrator, synthetic
 from services.events.observed import Observed
-from shared.telephony.words import Direction, Role
+from shared.telephony.words import Direction, Role, word_of
 
 # Ended calls, and their legs, whose late events must not bring them to life again.
 _REMEMBERED = 60_000
@@ -100,8 +100,7 @@ class Book:
 
     def _begin_with(self, call_id: str, event: Observed, at: int) -> Call:
         untagged = Direction.INBOUND if event.is_inbound else Direction.CLICK_TO_CALL
-        tagged = event.variable("call_direction")
-        direction = Direction(tagged) if tagged in set(Direction) else untagged
+        direction = word_of(Direction, event.variable("call_direction"), untagged)
         if direction is Direction.INBOUND:
             number, extension = event.address, event.text("Caller-Destination-Number")
         else:
@@ -118,10 +117,7 @@ class Book:
         )
 
     def _join(self, call: Call, leg_id: str, event: Observed, at: int) -> Leg:
-        tagged = event.variable("leg_role")
-        if tagged in set(Role):
-            role = Role(tagged)
-        elif event.variable("cc_side") == "agent":
+        if event.variable("cc_side") == "agent":
             role = Role.AGENT
         elif event.variable("cc_side") == "member":
             role = Role.CUSTOMER
@@ -129,6 +125,7 @@ class Book:
             role = next(iter(call.legs.values())).role.other
         else:
             role = Role.CUSTOMER if event.is_inbound else Role.AGENT
+        role = word_of(Role, event.variable("leg_role"), role)
         leg = Leg(leg_id, call.next_letter, role, event.address, at)
         self.enter_leg(call, leg)
         self._narrator.tell_leg(call, "leg.created", leg, at, **synthetic(event, "CHANNEL_CREATE"))

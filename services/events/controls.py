@@ -6,8 +6,9 @@ from services.events.book import Book
 from services.events.calls import Call, Leg
 from services.events.narrator import Narrator, concluded
 from services.events.observed import Observed
+from shared.telephony.words import TransferKind
 
-_KINDS = {"bl_xfer": "blind", "uuid_br": "attended", "att_xfer": "attended"}
+_KINDS = {"uuid_br": TransferKind.ATTENDED, "att_xfer": TransferKind.ATTENDED}
 _SAMPLES_PER_MS = 8  # of the telephone-event clock, 8000 Hz (RFC 4733)
 _TRANSFER_PARTS = 4
 
@@ -91,7 +92,7 @@ class Controls:
         if len(parts) < _TRANSFER_PARTS or not paired or parts[3] in paired[-1].legs:
             return
         to = parts[3].partition("/")[0]
-        kind = _KINDS.get(parts[2], "blind")
+        kind = _KINDS.get(parts[2], TransferKind.BLIND)
         self._tell(call, leg, "call.transferred", event, source, kind=kind, to=to)
 
     def monitored(self, call: Call, leg: Leg, event: Observed) -> None:

@@ -8,6 +8,7 @@ import queue
 import threading
 import time
 from collections.abc import Callable, Mapping
+from concurrent.futures import Future
 from dataclasses import dataclass
 
 import structlog
@@ -67,14 +68,16 @@ class Records:
         self._thread.join(timeout=5)
 
     def _run(self) -> None:
+        due = 0.0
         while not self._stopping.is_set():
-            try:
-                delivery = self._deliveries.get(timeout=_POLL_SECONDS)
-            except queue.Empty:
+            if time.monotonic() >= due:
                 self._take_in_turn()
                 self._let_go()
-            else:
-                self._hand_on(delivery)
+                due = time.monotonic() + _POLL_SECONDS
+            try:
+                self._hand_on(self._deliveries.get(timeout=_POLL_SECONDS))
+            except queue.Empty:
+                continue
 
     def _take_in_turn(self) -> None:
         """Take records while we speak: who stands by could do nothing with them."""
@@ -101,8 +104,6 @@ class Records:
             except Exception:
                 log.exception("record not understood", leg_id=leg_id)
             self._held.append(_Held(leg_id, teller, delivery, time.monotonic()))
-            if len(self._held) >= _PREFETCH // 2:
-                self._let_go()
         elif delivery.queue == QUEUE:
             self._pass_on(switch, delivery)
         else:
@@ -127,9 +128,8 @@ class Records:
             headers=delivery.headers,
         )
 
-        def sent(confirmed: object) -> None:
-            error = None if confirmed.cancelled() else confirmed.exception()  # type: ignore[attr-defined]
-            if error is not None:
+        def sent(confirmed: "Future[None]") -> None:
+            if confirmed.exception() is not None:
                 log.warning("record of a switch that nobody hears", switch=switch)
             delivery.ack()
 

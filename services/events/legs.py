@@ -15,7 +15,7 @@ from services.events.narrator import Narrator, concluded, synthetic
 from services.events.observed import Observed, dial_variables
 from services.events.outcome import Verdict, judge, never_placed
 from services.events.queues import Queues
-from shared.telephony.words import Direction
+from shared.telephony.words import Direction, word_of
 
 _RINGING = ("CHANNEL_PROGRESS", "CHANNEL_PROGRESS_MEDIA")
 _ENDING = ("CHANNEL_HANGUP_COMPLETE", "CHANNEL_DESTROY")
@@ -102,10 +102,9 @@ class Legs:
         self, call_id: str, variables: dict[str, str], cause: str | None, at: int, **more: Any
     ) -> None:
         """Tell of a call, from first to last, that never had a leg."""
-        tagged = variables.get("call_direction")
         call = self._book.begin(
             call_id,
-            Direction(tagged) if tagged in set(Direction) else Direction.CLICK_TO_CALL,
+            word_of(Direction, variables.get("call_direction"), Direction.CLICK_TO_CALL),
             at,
             variables.get,
             extension=variables.get("agent_extension"),

@@ -4,10 +4,9 @@ from dataclasses import dataclass
 
 from services.events.calls import Call, Leg
 from shared.telephony.causes import is_clearing, outcome_of
-from shared.telephony.words import Outcome
+from shared.telephony.words import LeavingReason, Outcome
 
 SYSTEM = "system"
-SERVED = "served"
 _TWO = 2
 
 
@@ -28,7 +27,7 @@ def judge(call: Call) -> Verdict:
     hung_up_by = far_ends[0].letter if far_ends else SYSTEM
     if call.recovered_in is None and any(leg.lost for leg in call.legs.values()):
         return Verdict(Outcome.LOST, None, None, SYSTEM)
-    if call.established or any(stay.reason == SERVED for stay in call.stays):
+    if call.established or any(stay.reason == LeavingReason.SERVED for stay in call.stays):
         return Verdict(Outcome.ANSWERED, None, legs[0].hangup_cause, hung_up_by)
     if call.stays:
         return Verdict(Outcome.ABANDONED, None, legs[0].hangup_cause, hung_up_by)

@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from uuid import uuid4
 
 import orjson
@@ -27,7 +27,7 @@ from shared.broker import last_value, topology
 from shared.broker.connection import Broker
 from shared.broker.events import message_of
 from shared.broker.message import BrokerAway, BrokerRefused, Delivery, Message
-from shared.messages.events import Event, microseconds, moment
+from shared.messages.events import Event, moment, now
 from shared.switch.address import SwitchAddress
 
 _PROBE = "journal.probe"
@@ -36,7 +36,7 @@ _SECOND = 1_000_000
 _POLL_SECONDS = 0.25
 _ANSWER_SECONDS = 5.0
 _MARK_SECONDS = 10.0
-_REMEMBER = timedelta(minutes=15)
+_REMEMBER = 15 * 60 * _SECOND
 # Of the clocks of the switch, the broker and us.
 _CLOCKS_DIFFER = timedelta(minutes=1)
 
@@ -187,7 +187,7 @@ class Post:
             type=_PROBE,
             source="/service/events",
             subject=self.name,
-            at=microseconds(datetime.now(UTC)),
+            at=now(),
             fact=str(uuid4()),
             data={"switch": self.name},
         )
@@ -204,7 +204,7 @@ class Post:
     def _recall(self, teller: Teller, delivery: Delivery) -> bool:
         """Take in one message of the journal; tell whether it was of this switch."""
         try:
-            envelope = orjson.loads(delivery.body or b"null")
+            envelope = orjson.loads(delivery.body)
             if not isinstance(envelope, dict):
                 return False
             if envelope.get("source") != f"/switch/{self.name}":
@@ -220,7 +220,7 @@ class Post:
 
     def _listen(self, teller: Teller) -> None:
         if not teller.remembers_since:
-            teller.remember_since(microseconds(datetime.now(UTC)))
+            teller.remember_since(now())
         comparison = Comparison(teller)
         listener = Listener(
             self._address,
@@ -267,6 +267,6 @@ class Post:
         """Keep where the journal has to be read from; not while events of before wait for it."""
         if not self._outbox.is_empty:
             return
-        recent = microseconds(datetime.now(UTC) - _REMEMBER)
+        recent = now() - _REMEMBER
         since = max(teller.remembers_since, min(recent, teller.oldest or recent))
         last_value.keep(self._broker, self._mark, orjson.dumps(since))

@@ -10,12 +10,16 @@ from services.events.book import Book
 from services.events.calls import Call, Leg, Offer, Stay
 from services.events.narrator import Narrator, concluded, extension_of, synthetic
 from services.events.observed import Observed
-from services.events.outcome import SERVED
+from shared.telephony.words import LeavingReason
 
 _OWN = "callcenter::info"
 _SECOND = 1_000_000
 # A caller who hangs up is BREAK_OUT to mod_callcenter, as is one who is sent elsewhere.
-_REASONS = {"TIMEOUT": "timeout", "NO_AGENT_TIMEOUT": "no_agent", "EXIT_WITH_KEY": "exit_key"}
+_REASONS = {
+    "TIMEOUT": LeavingReason.TIMEOUT,
+    "NO_AGENT_TIMEOUT": LeavingReason.NO_AGENT,
+    "EXIT_WITH_KEY": LeavingReason.EXIT_KEY,
+}
 
 
 class Queues:
@@ -128,7 +132,8 @@ class Queues:
                 continue
             taken = [offer.agent for offer in stay.offers if offer.answered and not offer.over]
             other = next(leg for leg in legs if leg.leg_id != stay.leg_id)
-            self._leave(call, stay, at, SERVED, taken[-1] if taken else other.address, **seen)
+            served_by = taken[-1] if taken else other.address
+            self._leave(call, stay, at, LeavingReason.SERVED, served_by, **seen)
 
     def leg_ended(self, call: Call, leg: Leg, at: int, event: Observed | None) -> None:
         """Tell what the end of a leg means: an offer that was missed, a member that left."""
@@ -147,7 +152,7 @@ class Queues:
                 self._miss(call, stay, offer, at, leg.hangup_cause, **seen)
 
     def _leave(
-        self, call: Call, stay: Stay, at: int, reason: str, agent: str | None, **seen: Any
+        self, call: Call, stay: Stay, at: int, reason: LeavingReason, agent: str | None, **seen: Any
     ) -> None:
         stay.left_at, stay.reason = at, reason
         self._narrator.tell(
@@ -159,7 +164,7 @@ class Queues:
             member_id=stay.member_id,
             wait_ms=max(0, at - stay.joined_at) // 1000,
             reason=reason,
-            extension=extension_of(agent) if agent and reason == SERVED else None,
+            extension=extension_of(agent) if agent and reason is LeavingReason.SERVED else None,
             **seen,
         )
 
@@ -206,10 +211,11 @@ class Queues:
         self._narrator.tell_agent(kind, agent, event, **{name: value})
 
 
-def _reason(canceled: str | None, *, served: bool, gone: bool) -> str:
+def _reason(canceled: str | None, *, served: bool, gone: bool) -> LeavingReason:
     if served:
-        return SERVED
-    return _REASONS.get(canceled or "", "abandoned" if gone else "removed")
+        return LeavingReason.SERVED
+    otherwise = LeavingReason.ABANDONED if gone else LeavingReason.REMOVED
+    return _REASONS.get(canceled or "", otherwise)
 
 
 _ACTS: Mapping[str, Callable[[Queues, Observed], None]] = {

@@ -15,7 +15,7 @@ from services.events.calls import Call, Figures, Leg, Offer, Pairing, Stay
 from services.events.doubts import LOST, Doubts
 from services.events.queues import Queues
 from shared.messages.events import microseconds
-from shared.telephony.words import Direction, Role
+from shared.telephony.words import Direction, Role, word_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,11 +76,10 @@ class Recall:
             _OF_CALLS[told.type](self, call, told)
 
     def _begin(self, told: Told) -> Call:
-        direction = told.data.get("direction")
         call = Call(
             told.subject,
             told.at,
-            Direction(direction) if direction in set(Direction) else Direction.CLICK_TO_CALL,
+            word_of(Direction, told.data.get("direction"), Direction.CLICK_TO_CALL),
             told.data.get("crm_uuid"),
             told.data.get("product_code"),
         )
@@ -88,11 +87,10 @@ class Recall:
         return call
 
     def _join(self, call: Call, leg_id: str, told: Told) -> Leg:
-        role = told.data.get("role")
         leg = Leg(
             leg_id,
             str(told.data.get("leg")),
-            Role(role) if role in set(Role) else Role.AGENT,
+            word_of(Role, told.data.get("role"), Role.AGENT),
             told.data.get("address"),
             told.at,
             doubtful=True,

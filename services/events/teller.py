@@ -5,7 +5,6 @@ until the journal shows that it was said, so that each can go on where the speak
 """
 
 import threading
-import time
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
@@ -21,7 +20,7 @@ from services.events.life import SwitchLife
 from services.events.recall import Told
 from shared.broker.events import message_of
 from shared.broker.message import Message
-from shared.messages.events import Event
+from shared.messages.events import Event, now
 
 _TOLD = Counter("voice_events_told", "Business events given to the broker", ["type"])
 _CONCLUDED = Counter("voice_events_synthetic", "Business events that were concluded", ["type"])
@@ -72,7 +71,7 @@ class Teller:
         """Tell that the switch is heard again, and which run of it."""
         with self._lock:
             if core_uuid is not None:
-                self._tell(self._life.core(core_uuid, _now()))
+                self._tell(self._life.core(core_uuid, now()))
             self._link_is("switch.up", core_uuid=core_uuid)
 
     def switch_down(self, reason: str) -> None:
@@ -86,14 +85,14 @@ class Teller:
     ) -> list[str]:
         """Compare with the switch's lists; return the legs whose `uuid_dump` is wanted."""
         with self._lock:
-            closer = self._life.channels(rows, calls, _now())
+            closer = self._life.channels(rows, calls, now())
             self._tell(self._life.drain())
         return closer
 
     def agents(self, rows: list[dict[str, str]]) -> None:
         """Tell what agents became without having been heard."""
         with self._lock:
-            self._tell(self._life.agents(rows, _now()))
+            self._tell(self._life.agents(rows, now()))
 
     def are_phones_in_doubt(self) -> bool:
         """Tell, once, that the switch's list of phones is wanted."""
@@ -102,14 +101,14 @@ class Teller:
     def registrations(self, rows: Sequence[Mapping[str, Any]]) -> None:
         """Tell who is registered, or is not any more, without having been heard."""
         with self._lock:
-            self._tell(self._life.registrations(rows, _now()))
+            self._tell(self._life.registrations(rows, now()))
 
     # -- what else is known -------------------------------------------------------------------
 
     def record(self, headers: Mapping[str, Any]) -> None:
         """Tell what a record of a leg proves."""
         with self._lock:
-            self._tell(self._life.record(headers, _now()))
+            self._tell(self._life.record(headers, now()))
 
     def needs_record(self, leg_id: str) -> bool:
         """Tell whether the record of a leg may still be needed."""
@@ -131,7 +130,7 @@ class Teller:
     def tick(self) -> None:
         """Tell what is concluded because its time has come."""
         with self._lock:
-            self._tell(self._life.tick(_now()))
+            self._tell(self._life.tick(now()))
             self._live.set(self._life.live)
 
     @property
@@ -215,7 +214,7 @@ class Teller:
         self._link = (kind, data)
         if not self._speaks:
             return
-        at = _now()
+        at = now()
         self._say(
             Event(
                 type=kind,
@@ -226,7 +225,3 @@ class Teller:
                 data={"switch": self.switch, **data},
             )
         )
-
-
-def _now() -> int:
-    return time.time_ns() // 1000

@@ -166,10 +166,7 @@ class Broker:
         `on_delivery` runs in the connection's thread: it must only hand the message on. The
         subscription that is returned can be paused, and ended by `abandon`.
         """
-        subscription = Subscription(queue, on_delivery, prefetch, self._soon)
-        self._subscriptions.append(subscription)
-        self._soon(lambda: subscription.open(self._connection) if self._channel else None)
-        return subscription
+        return self._kept(Subscription(queue, on_delivery, prefetch, self._soon))
 
     def abandon(self, subscription: Subscription) -> None:
         """Have nothing delivered any more; what is not acked goes back."""
@@ -258,16 +255,19 @@ class Broker:
         `on_delivery` runs in the connection's thread: it must only hand the message on. A break is
         read over. What is returned is ended by `abandon`.
         """
-        following = Following(stream, offset, on_delivery, prefetch, self._soon)
-        self._subscriptions.append(following)
-        self._soon(lambda: following.open(self._connection) if self._channel else None)
-        return following
+        return self._kept(Following(stream, offset, on_delivery, prefetch, self._soon))
 
     def take_turn(
         self, name: str, *, on_taken: Callable[[], None], on_refused: Callable[[], None]
     ) -> None:
         """Ask for the turn of this name, now and after each break; call this before `start`."""
         self._subscriptions.append(Turn(name, on_taken=on_taken, on_refused=on_refused))
+
+    def _kept(self, subscription: Subscription) -> Subscription:
+        """Open a subscription on this connection, if it stands, and on those to come."""
+        self._subscriptions.append(subscription)
+        self._soon(lambda: subscription.open(self._connection) if self._channel else None)
+        return subscription
 
     def _send(self, message: Message, future: "Future[None]") -> None:
         with self._lock:

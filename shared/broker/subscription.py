@@ -160,7 +160,33 @@ class Listening(Subscription):
         channel.queue_declare("", exclusive=True, auto_delete=True, callback=declared)
 
 
-class Following(Subscription):
+class _OfStream(Subscription):
+    """A subscription to a stream: it begins at an offset."""
+
+    def __init__(
+        self,
+        stream: str,
+        offset: str | int | datetime,
+        on_delivery: Callable[[Delivery], None],
+        prefetch: int,
+        soon: Callable[[Callable[[], None]], None],
+    ) -> None:
+        super().__init__(stream, on_delivery, prefetch, soon)
+        self._offset = offset
+
+    def _consume(self, channel: Channel) -> None:
+        channel.basic_consume(
+            self._queue,
+            self._deliver,
+            arguments={"x-stream-offset": self._offset},
+            callback=lambda _: self._began(),
+        )
+
+    def _began(self) -> None:
+        """Be told that nothing can be missed any more."""
+
+
+class Following(_OfStream):
     """A stream read from an offset on; after a break, from where it was.
 
     `offset` is "first", a number, or a time: then from the chunk that holds it. A delivery says
@@ -175,8 +201,7 @@ class Following(Subscription):
         prefetch: int,
         soon: Callable[[Callable[[], None]], None],
     ) -> None:
-        super().__init__(queue, self._read, prefetch, soon)
-        self._offset = offset
+        super().__init__(queue, offset, self._read, prefetch, soon)
         self._hand_on = on_delivery
         self._unacknowledged = 0
 
@@ -185,8 +210,7 @@ class Following(Subscription):
 
     def _consume(self, channel: Channel) -> None:
         self._unacknowledged = 0
-        arguments = {"x-stream-offset": self._offset}
-        channel.basic_consume(self._queue, self._deliver, arguments=arguments)
+        super()._consume(channel)
 
     def _deliver(
         self, channel: Channel, method: Basic.Deliver, properties: BasicProperties, body: bytes
@@ -237,7 +261,7 @@ class Turn:
             connection.ioloop.call_later(_REOPEN_SECONDS, partial(self.open, connection))
 
 
-class Reading(Subscription):
+class Reading(_OfStream):
     """A stream as it is read once, from an offset on; it ends with its channel.
 
     All three are called in the connection's thread: `on_begin` once nothing can be missed any more,
@@ -255,8 +279,7 @@ class Reading(Subscription):
         on_end: Callable[[str], None],
         soon: Callable[[Callable[[], None]], None],
     ) -> None:
-        super().__init__(stream, on_delivery, prefetch, soon)
-        self._offset = offset
+        super().__init__(stream, offset, on_delivery, prefetch, soon)
         self._on_begin = on_begin
         self._on_end = on_end
 
@@ -268,13 +291,8 @@ class Reading(Subscription):
         else:
             self._channel.add_on_close_callback(lambda _, reason: self._on_end(plain(reason)))
 
-    def _consume(self, channel: Channel) -> None:
-        channel.basic_consume(
-            self._queue,
-            self._deliver,
-            arguments={"x-stream-offset": self._offset},
-            callback=lambda _: self._on_begin(),
-        )
+    def _began(self) -> None:
+        self._on_begin()
 
     def _closed(self, _channel: Channel, _reason: Exception) -> None:
         pass  # whoever reads on begins behind what they have

@@ -4,6 +4,7 @@
 not in it cannot be told.
 """
 
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -120,6 +121,11 @@ def dataschema(kind: str) -> str:
 def moment(microseconds: int) -> datetime:
     """Return the time that a switch's stamp stands for, exactly."""
     return _EPOCH + timedelta(microseconds=microseconds)
+
+
+def now() -> int:
+    """Return the time by our own clock, as a stamp."""
+    return time.time_ns() // 1000
 
 
 def microseconds(at: datetime) -> int:

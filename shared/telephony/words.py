@@ -1,6 +1,17 @@
 """Directions, roles, outcomes and their like: closed lists, spelt as they stand on the wire."""
 
 from enum import StrEnum
+from typing import Any, TypeVar
+
+W = TypeVar("W", bound=StrEnum)
+
+
+def word_of(kind: type[W], text: Any, otherwise: W) -> W:
+    """Return the word of a list that a text is; `otherwise` where it is none of them."""
+    try:
+        return kind(text)
+    except ValueError:
+        return otherwise
 
 
 class Direction(StrEnum):

@@ -16,7 +16,7 @@ from shared.broker.connection import Broker
 from shared.broker.events import message_of
 from shared.broker.message import Delivery
 from shared.broker.subscription import Subscription
-from shared.messages.events import Event
+from shared.messages.events import Event, now
 
 CUT = "subscription.cut"
 
@@ -50,7 +50,7 @@ class Cut:
             type=CUT,
             source="/service/gateway",
             subject=name,
-            at=time.time_ns() // 1000,
+            at=now(),
             fact=f"{self.first_id}/{self.last_id}/{self.count}",
             data={
                 "name": name,

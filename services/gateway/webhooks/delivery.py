@@ -20,7 +20,7 @@ from shared.broker.dead_letters import REASON
 from shared.broker.events import message_of
 from shared.broker.message import Message
 from shared.dependency import DependencyAway
-from shared.messages.events import CONTENT_TYPE, Event
+from shared.messages.events import CONTENT_TYPE, Event, now
 from shared.vault import CannotOpen, Vault
 
 SWITCHED_OFF = "subscription.switched_off"
@@ -168,7 +168,7 @@ class Deliverer:
         if not self._store.switch_off(name, "the receiver answered 410 Gone"):
             return
         log.warning("webhook switched off", subscription=name)
-        at = time.time_ns() // 1000
+        at = now()
         event = Event(
             type=SWITCHED_OFF,
             source="/service/gateway",

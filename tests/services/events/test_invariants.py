@@ -14,6 +14,7 @@ from services.events.recall import Told
 from services.events.records import as_event
 from tests import recordings
 from tests.contract import assert_told
+from tests.telling import LINK_LOST
 
 GRACE = 10_000_000
 CALLS = [name for name in recordings.names() if not name.startswith("s20")]
@@ -210,7 +211,7 @@ def test_records_that_come_late_correct_the_end(data):
 def test_a_switch_that_died_takes_its_calls_with_it():
     """Unless it takes them up again in time; the outcome says so."""
     events = recordings.events("s20")
-    broke = [event["Event-Name"] for event in events].index("__LINK_LOST__")
+    broke = [event["Event-Name"] for event in events].index(LINK_LOST)
     desk = Desk()
     desk.hear(events[:broke])
     desk.life.link_broke()
@@ -226,7 +227,7 @@ def test_a_switch_that_died_takes_its_calls_with_it():
 def test_a_call_that_the_switch_took_up_again_goes_on():
     """`sofia recover`: the same legs under a new run of the switch; not lost, told once."""
     events = recordings.events("s20")
-    broke = [event["Event-Name"] for event in events].index("__LINK_LOST__")
+    broke = [event["Event-Name"] for event in events].index(LINK_LOST)
     desk = Desk()
     desk.hear(events[:broke])
     desk.restart()

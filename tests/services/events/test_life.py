@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from services.events.life import SwitchLife
 from tests import recordings
+from tests.telling import told as tell
 
 CALL = "c0ffee00-0000-4000-8000-0000000000"
 SCENARIOS = ("s01", "s02", "s03", "s04", "s05", "s06", "s07", "s08", "s09", "s10", "s14")
@@ -26,12 +27,6 @@ OUTCOMES = {
     "s10": ("answered", None, "NORMAL_CLEARING", "system", 2),
     "s14": ("answered", None, "NORMAL_CLEARING", "system", 2),
 }
-
-
-def tell(events):
-    """Return what the service tells of these events of the switch."""
-    life = SwitchLife("fs1")
-    return [told for event in events for told in life.observe(event)]
 
 
 def of_calls(told):
