@@ -5,9 +5,10 @@ import multiprocessing
 import secrets
 import socket
 import time
-from collections.abc import Iterator
-from multiprocessing.connection import Connection
+from multiprocessing.connection import Connection, wait
 from typing import Self
+
+import orjson
 
 from bench.stream import json_frame, plain_frame, stream
 from bench.waiting import BenchError
@@ -68,31 +69,75 @@ def _serve(parent: Connection, password: str, calls: int) -> None:
         parent.send(server.getsockname()[1])
         link, _ = server.accept()
     # A reader that has had enough is none of our business.
-    with link, contextlib.suppress(ConnectionError):
+    with link, contextlib.suppress(ConnectionError, EOFError):
         link.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         link.sendall(b"Content-Type: auth/request\n\n")
-        for command in _commands(link):
-            verb, *words = command.split()
-            if verb == "event":
-                _send_stream(parent, link, words, calls)
-            elif verb == "api":
-                link.sendall(b"Content-Type: api/response\nContent-Length: 3\n\n+OK")
-            elif verb == "auth" and words != [password]:
-                _reply(link, "-ERR invalid")
-            else:
-                _reply(link, "+OK accepted" if verb == "auth" else "+OK")
+        _Reader(parent, link, password, calls).serve()
 
 
-def _send_stream(parent: Connection, link: socket.socket, words: list[str], calls: int) -> None:
-    form, *names = words
-    events = stream(frozenset(names), calls)
-    chunks = _chunks([_ENCODERS[form](event) for event in events])
-    _reply(link, f"+OK event listener enabled {form}")
-    parent.send(len(events))
-    parent.recv()
-    parent.send(time.monotonic())
-    for chunk in chunks:
-        link.sendall(chunk)
+class _Reader:
+    """One reader's link: its commands are answered until it leaves, its stream is sent at `go`."""
+
+    def __init__(self, parent: Connection, link: socket.socket, password: str, calls: int) -> None:
+        self._parent = parent
+        self._link = link
+        self._password = password
+        self._calls = calls
+        self._chunks: list[bytes] = []
+        self._core = b""
+
+    def serve(self) -> None:
+        buffer = b""
+        while True:
+            ready = wait([self._parent, self._link])
+            if self._parent in ready:
+                self._send_stream()
+            if self._link not in ready:
+                continue
+            data = self._link.recv(4096)
+            if not data:
+                break
+            *commands, buffer = (buffer + data).split(b"\n\n")
+            for command in commands:
+                self._take(command.decode())
+
+    def _take(self, command: str) -> None:
+        verb, *words = command.split()
+        if verb == "event":
+            self._subscribe(*words)
+        elif verb == "api":
+            self._answer(" ".join(words))
+        elif verb == "auth" and words != [self._password]:
+            self._reply("-ERR invalid")
+        else:
+            self._reply("+OK accepted" if verb == "auth" else "+OK")
+
+    def _subscribe(self, form: str, *names: str) -> None:
+        events = stream(frozenset(names), self._calls)
+        self._core = orjson.loads(events[0])["Core-UUID"].encode()
+        self._chunks = _chunks([_ENCODERS[form](event) for event in events])
+        self._reply(f"+OK event listener enabled {form}")
+        self._parent.send(len(events))
+
+    def _send_stream(self) -> None:
+        self._parent.recv()
+        self._parent.send(time.monotonic())
+        for chunk in self._chunks:
+            self._link.sendall(chunk)
+
+    def _answer(self, command: str) -> None:
+        """Say what a switch says on which nothing goes on."""
+        if command == "global_getvar core_uuid":
+            body = self._core
+        elif command.endswith(" as json"):
+            body = b'{"row_count":0}'
+        else:
+            body = b"+OK"
+        head = b"Content-Type: api/response\nContent-Length: %d\n\n" % len(body)
+        self._link.sendall(head + body)
+
+    def _reply(self, text: str) -> None:
+        self._link.sendall(f"Content-Type: command/reply\nReply-Text: {text}\n\n".encode())
 
 
 def _chunks(frames: list[bytes]) -> list[bytes]:
@@ -105,16 +150,3 @@ def _chunks(frames: list[bytes]) -> list[bytes]:
             chunks.append(b"".join(waiting))
             waiting, size = [], 0
     return [*chunks, b"".join(waiting)]
-
-
-def _commands(link: socket.socket) -> Iterator[str]:
-    buffer = b""
-    while data := link.recv(4096):
-        buffer += data
-        while b"\n\n" in buffer:
-            command, _, buffer = buffer.partition(b"\n\n")
-            yield command.decode()
-
-
-def _reply(link: socket.socket, text: str) -> None:
-    link.sendall(f"Content-Type: command/reply\nReply-Text: {text}\n\n".encode())
