@@ -7,6 +7,7 @@ all signals blocked; and whoever wants it to stop shuts down a duplicate of the 
 """
 
 import queue
+import select
 import signal
 import socket
 import threading
@@ -154,11 +155,26 @@ class SwitchLink:
                 # `connected` is a memory; only reading shows that the far end has gone.
                 connection.recvEventTimed(1)
                 continue
+            self._hear_farewell(connection)
             self._send(connection, job)
         log.warning("switch link down", switch=self.name)
 
+    def _hear_farewell(self, connection: ESL.ESLconnection) -> None:
+        """Read what has come already, so that nothing is sent to a switch that has left.
+
+        Of such a command nobody could say whether it was carried out.
+        """
+        waiting = select.poll()
+        if self._wake is not None:
+            waiting.register(self._wake, select.POLLIN)
+        while waiting.poll(0) and connection.connected():
+            connection.recvEventTimed(1)
+
     def _send(self, connection: ESL.ESLconnection, job: _Job) -> None:
         if not job.answer.set_running_or_notify_cancel():
+            return
+        if not connection.connected():
+            job.answer.set_exception(SwitchAway(f"the link to {self.name} broke"))
             return
         reply = job.run(connection)
         if reply is None:

@@ -131,6 +131,15 @@ def test_a_link_that_broke_comes_back_by_itself(link, simulator):
     assert until(works)
 
 
+def test_nothing_is_sent_to_a_switch_that_has_left(simulator, link):
+    """However soon after it: the answer is that the call was certainly not made."""
+    for _ in range(3):
+        until(lambda: link.up)
+        cut_all_links(simulator)
+        with pytest.raises(SwitchAway):
+            link.originate("null/x &park()", job_id=uuid4(), timeout=3)
+
+
 def test_no_switch_is_told_at_once():
     """Certainly not sent."""
     with socket.create_server(("127.0.0.1", 0)) as taken:
