@@ -40,8 +40,9 @@ fix: setup ## Format, and mend what can be mended
 	.venv/bin/ruff format .
 	.venv/bin/ruff check --fix .
 
+# Two processes, each with servers of its own: more would make two cores late for the tests' clocks.
 test: servers ## Run all tests on real servers; some of them: make test ARGS=tests/local
-	$(PYTHON) -m pytest $(ARGS)
+	$(PYTHON) -m pytest -n 2 --dist loadscope $(ARGS)
 
 # A real switch is named by where it is: a binary that the tests start, or one that runs (docs/switch.md).
 test-switch: servers ## Run the tests that a real switch can take, on the one that VOICE_FREESWITCH_BIN or VOICE_SWITCHES names

@@ -10,6 +10,8 @@ import pika
 import pytest
 from hypothesis import HealthCheck, settings
 from sqlalchemy import Engine
+from xdist.remote import Producer
+from xdist.scheduler import LoadScopeScheduling
 
 from deploy.local.instances import Postgres, Rabbit, start_all
 from deploy.local.processes import ROOT
@@ -27,6 +29,22 @@ settings.register_profile(
     derandomize="CI" in os.environ,
 )
 settings.load_profile("voice")
+
+
+class _Together(LoadScopeScheduling):
+    """Keeps the tests of a file in one process, and those of a directory that share a product."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        file = nodeid.partition("::")[0]
+        return next((name for name in _TOGETHER if file.startswith(f"{name}/")), file)
+
+
+_TOGETHER = ("tests/e2e", "tests/switch")
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> _Together:
+    """Spread the tests over the processes, of which each has servers of its own."""
+    return _Together(config, log)
 
 
 @pytest.fixture(scope="session")

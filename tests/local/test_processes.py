@@ -106,7 +106,7 @@ def test_a_process_that_cannot_start_is_told_with_its_log(stack: Stack) -> None:
         "".join(f"{name}: echo this is why; exit 1\n" for name in BINDS)
     )
 
-    with pytest.raises(LocalError, match=r"(?s)gateway ended while starting.*this is why"):
+    with pytest.raises(LocalError, match=r"(?s)\w+ ended while starting.*this is why"):
         stack.up()
 
 
