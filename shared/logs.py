@@ -1,8 +1,12 @@
 """Logs: one JSON object a line on standard output, with the call they are about."""
 
+import json
 import logging
 import sys
+from collections.abc import Callable
+from typing import Any
 
+import orjson
 import structlog
 
 
@@ -16,8 +20,8 @@ def configure(service: str, *, level: int = logging.INFO) -> None:
         structlog.processors.format_exc_info,
     ]
     structlog.configure(
-        processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
-        logger_factory=structlog.stdlib.LoggerFactory(),
+        processors=[*shared, structlog.processors.JSONRenderer(_dumps)],
+        logger_factory=structlog.BytesLoggerFactory(sys.stdout.buffer),
         wrapper_class=structlog.make_filtering_bound_logger(level),
         cache_logger_on_first_use=True,
     )
@@ -36,6 +40,14 @@ def configure(service: str, *, level: int = logging.INFO) -> None:
     root.setLevel(level)
     # pika tells every failed attempt in a dozen lines; what matters of it we say ourselves.
     logging.getLogger("pika").setLevel(logging.CRITICAL)
+
+
+def _dumps(entry: structlog.typing.EventDict, default: Callable[[Any], Any]) -> bytes:
+    try:
+        return orjson.dumps(entry, default=default)
+    except orjson.JSONEncodeError:
+        # Half a character, or a number beyond 64 bits: who logs what it was sent must not fail.
+        return json.dumps(entry, default=default).encode()
 
 
 def _named(service: str) -> structlog.typing.Processor:

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from string import ascii_lowercase
+from typing import TypedDict
 
 from shared.telephony.words import Direction, Role
 
@@ -83,8 +84,7 @@ class Stay:
         return next((o for o in self.offers if o.agent == agent and not o.over), None)
 
 
-@dataclass(slots=True)
-class Figures:
+class Figures(TypedDict):
     """What `call.ended` told of the call, and a record may correct."""
 
     outcome: str

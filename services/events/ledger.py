@@ -6,7 +6,6 @@ only one speaks, and whoever speaks goes on from the last number that the journa
 
 from collections import OrderedDict
 from dataclasses import dataclass, field
-from uuid import UUID
 
 from shared.messages.events import Event
 
@@ -18,9 +17,9 @@ _EVENTS_REMEMBERED = 20_000
 @dataclass(slots=True)
 class _Account:
     last: int = 0
-    told: set[UUID] = field(default_factory=set)
+    told: set[str] = field(default_factory=set)
 
-    def next(self, event_id: UUID) -> int:
+    def next(self, event_id: str) -> int:
         """Enter an event; return its number."""
         self.last += 1
         self.told.add(event_id)
@@ -33,7 +32,7 @@ class Ledger:
     def __init__(self) -> None:
         self._open: dict[str, _Account] = {}
         self._closed: OrderedDict[str, _Account] = OrderedDict()
-        self._others: OrderedDict[UUID, None] = OrderedDict()
+        self._others: OrderedDict[str, None] = OrderedDict()
 
     def encode(self, event: Event) -> bytes | None:
         """Return an event as it is to be told, with its number; None if it was told before."""
@@ -47,11 +46,11 @@ class Ledger:
             return None
         return event.encode(account.next(event.id))
 
-    def renumber(self, event_id: UUID, call_id: str, kind: str) -> int:
+    def renumber(self, event_id: str, call_id: str, kind: str) -> int:
         """Return the number under which an event that waited is to be told now."""
         return self._account(call_id, kind).next(event_id)
 
-    def note(self, event_id: UUID, subject: str, kind: str, sequence: int | None) -> None:
+    def note(self, event_id: str, subject: str, kind: str, sequence: int | None) -> None:
         """Note what was told, by us or by another."""
         if sequence is None:
             self._note_other(event_id)
@@ -60,7 +59,7 @@ class Ledger:
         account.last = max(account.last, sequence)
         account.told.add(event_id)
 
-    def was_told(self, event_id: UUID, subject: str) -> bool:
+    def was_told(self, event_id: str, subject: str) -> bool:
         """Tell whether an event is known to have been told."""
         account = self._open.get(subject) or self._closed.get(subject)
         return event_id in (self._others if account is None else account.told)
@@ -76,7 +75,7 @@ class Ledger:
                 self._closed.popitem(last=False)
         return account
 
-    def _note_other(self, event_id: UUID) -> None:
+    def _note_other(self, event_id: str) -> None:
         self._others[event_id] = None
         while len(self._others) > _EVENTS_REMEMBERED:
             self._others.popitem(last=False)

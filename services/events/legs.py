@@ -5,7 +5,6 @@ each of them: what the stamps say and was not told yet is told, `synthetic` wher
 never seen. A call that is first seen in its middle is told in the same words as any other.
 """
 
-from dataclasses import asdict
 from typing import Any
 
 from services.events.book import Book
@@ -129,8 +128,8 @@ class Legs:
         figures = _figures(call, judge(call), ended_at)
         if call.told is None or figures == call.told:
             return
-        before = asdict(call.told)
-        better = {name: new for name, new in asdict(figures).items() if new != before[name]}
+        before = dict(call.told)
+        better = {name: new for name, new in figures.items() if new != before.get(name)}
         call.told = figures
         self._narrator.tell(
             call,
@@ -228,7 +227,7 @@ class Legs:
         call.told = _figures(call, verdict, at)
         if any(not leg.proven for leg in call.legs.values()):
             more = concluded("a leg's end was concluded, not seen")
-        self._narrator.tell(call, "call.ended", at, **asdict(call.told), **more)
+        self._narrator.tell(call, "call.ended", at, **call.told, **more)
         self._book.close(call, at)
 
 

@@ -11,6 +11,7 @@ from typing import Any
 
 _LATEST = 253_402_300_799_000_000  # the end of the year 9999
 _MOST_DIGITS = 18
+_NEVER = (None, "0")
 _NOBODY = {"0000000000"}  # the caller id that FreeSWITCH makes up where it has none
 
 
@@ -37,6 +38,8 @@ class Observed:
 
     def time(self, name: str) -> int | None:
         """Return a time in microseconds, None for what did not happen."""
+        if self.headers.get(name) in _NEVER:  # as most are
+            return None
         stamp = self.number(name)
         return stamp if stamp and stamp <= _LATEST else None
 

@@ -133,6 +133,8 @@ class Post:
             if not had_turn:
                 self._stand_by(teller)
                 self._follow_to_now(teller)
+            # Who speaks need not hear itself: what it tells would come back, all of it.
+            self._broker.abandon(following)
             self._speak(teller)
 
     def _take_state(self, teller: Teller, life: SwitchLife) -> None:

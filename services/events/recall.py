@@ -22,7 +22,7 @@ from shared.telephony.words import Direction, Role, word_of
 class Told:
     """A business event, as the journal keeps it."""
 
-    id: UUID
+    id: str
     type: str
     source: str
     subject: str
@@ -35,7 +35,7 @@ class Told:
         """Return what an envelope says; raise `KeyError`, `TypeError`, `ValueError`."""
         sequence = envelope.get("sequence")
         return cls(
-            id=UUID(envelope["id"]),
+            id=str(UUID(str(envelope["id"]))),
             type=str(envelope["type"]),
             source=str(envelope["source"]),
             subject=str(envelope["subject"]),
@@ -169,8 +169,8 @@ class Recall:
         offer.over |= told.type == "agent.missed"
 
     def _over(self, call: Call, told: Told) -> None:
-        names = Figures.__dataclass_fields__
-        call.told = Figures(**{name: told.data.get(name) for name in names})  # type: ignore[arg-type]
+        names = Figures.__annotations__
+        call.told = Figures(**{name: told.data.get(name) for name in names})  # type: ignore[typeddict-item]
         call.ended_at = told.at
         self._book.close(call, told.at)
 

@@ -13,6 +13,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from datetime import datetime
 from functools import partial
+from itertools import takewhile
 from typing import Any, TypeAlias, TypeVar
 
 import structlog
@@ -490,7 +491,8 @@ class Broker:
         method = frame.method
         tags = [method.delivery_tag]
         if method.multiple:
-            tags = [tag for tag in self._unconfirmed if tag <= method.delivery_tag]
+            # They are in the order in which they were sent.
+            tags = list(takewhile(lambda tag: tag <= method.delivery_tag, self._unconfirmed))
         for tag in tags:
             message, future = self._unconfirmed.pop(tag)
             if isinstance(method, Basic.Nack):

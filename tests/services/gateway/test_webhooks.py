@@ -359,7 +359,7 @@ def test_events_come_once_more_by_id_and_by_place(client, broker, receiver, star
     after = 0
     while not page:
         found = client.get(f"/v1/events?after={after}&call_id={one.subject}&limit=500").json
-        page = [each for each in found["events"] if each["event"]["id"] == str(one.id)]
+        page = [each for each in found["events"] if each["event"]["id"] == one.id]
         after = found["next_after"]
     place = page[0]["offset"]
     piece = {"after": place - 1, "until": place + 3}

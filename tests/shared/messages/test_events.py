@@ -1,15 +1,22 @@
 """The contract with subscribers: the shapes of events, frozen, and events that keep to them."""
 
 import json
+from datetime import datetime
+from uuid import UUID, uuid5
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 from jsonschema.exceptions import ValidationError
 
 from shared.messages.event_schema import schema_of
-from shared.messages.events import CONTENT_TYPE, EVENTS, Event
+from shared.messages.events import CONTENT_TYPE, EVENTS, Event, microseconds
 from tests.contract import assert_told, validator
 from tests.shared.messages import freeze
+
+NAMESPACE = UUID("a5b0c3de-7f0e-5b6c-8d57-0b3f6c1f9e42")
+LATEST = 253_402_300_799_000_000  # the end of the year 9999
 
 NEW_VERSION = """the shape of {kind} v1 is not the one that was published.
 Whoever subscribes relies on it. Undo the change, or tell the new shape as v2 beside it: a model,
@@ -74,8 +81,19 @@ def test_the_wire_is_frozen(kind):
     )
 
     sequence = int(event["sequence"]) if "sequence" in event else None
-    assert json.loads(again.encode(sequence)) == {**event, "id": str(again.id)}
+    assert json.loads(again.encode(sequence)) == {**event, "id": again.id}
     assert CONTENT_TYPE == "application/cloudevents+json"
+
+
+@given(fact=st.text(st.characters(exclude_categories=["Cs"])), at=st.integers(0, LATEST))
+def test_the_same_fact_has_the_same_id_and_its_own_time(fact, at):
+    """The id is a name's UUID, which any program can make of the fact; the time loses nothing."""
+    event = Event(type="call.ended", source="/switch/fs1", subject="c", at=at, fact=fact, data={})
+    said = json.loads(event.encode())
+
+    assert said["id"] == event.id == str(uuid5(NAMESPACE, f"/switch/fs1|c|call.ended|{fact}"))
+    assert microseconds(datetime.fromisoformat(said["time"])) == at
+    assert len(said["time"]) == len("2026-11-24T03:04:05.000006Z")
 
 
 @pytest.mark.parametrize("kind", EVENTS)
