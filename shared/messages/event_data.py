@@ -235,26 +235,28 @@ class AgentMissed(_AgentData):
     hangup_cause: str | None = Field(description="FreeSWITCH's name of the cause, where known.")
 
 
-class AgentStatus(EventData):
+class _AgentAlone(_Concluded):
+    """What every event of an agent says that belongs to no call."""
+
+    extension: str = Field(description="The agent's extension.")
+    agent: str = Field(description="The agent's full name, user@domain.")
+    switch: str = Field(description="The switch's name in `VOICE_SWITCHES`.")
+
+
+class AgentStatus(_AgentAlone):
     """An agent's status was set: whether calls are wanted."""
 
     TYPE = "agent.status"
 
-    extension: str = Field(description="The agent's extension.")
-    agent: str = Field(description="The agent's full name, user@domain.")
     status: str = Field(description="mod_callcenter's word: Available, On Break, Logged Out …")
-    switch: str = Field(description="The switch's name in `VOICE_SWITCHES`.")
 
 
-class AgentState(EventData):
+class AgentState(_AgentAlone):
     """An agent's state changed: what the agent is doing."""
 
     TYPE = "agent.state"
 
-    extension: str = Field(description="The agent's extension.")
-    agent: str = Field(description="The agent's full name, user@domain.")
     state: str = Field(description="mod_callcenter's word: Waiting, Receiving, In a queue call …")
-    switch: str = Field(description="The switch's name in `VOICE_SWITCHES`.")
 
 
 class CallEnded(CallData):
