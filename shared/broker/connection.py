@@ -37,6 +37,7 @@ from shared.broker.subscription import Following, Listening, Reading, Subscripti
 
 _JOURNAL_SECONDS = 5
 _JOURNAL_AT_ONCE = 0.5
+_GATHER_SECONDS = 0.001
 _OVERDUE_SECONDS = 20  # a broker that confirms nothing for so long has forgotten what it was sent
 _GOOD_SECONDS = 3  # a connection that broke sooner is followed by a pause
 _REPLIES = "amq.rabbitmq.reply-to"
@@ -81,6 +82,7 @@ class Broker:
         self._channel: Channel | None = None
         self._published = 0
         self._flushing = False
+        self._gathering = False
         self._stopping = threading.Event()
         self._connected = threading.Event()
         self._blocked = False
@@ -450,7 +452,7 @@ class Broker:
         with self._lock:
             self._waiting.extendleft(reversed(self._unconfirmed.values()))
             self._unconfirmed.clear()
-            self._flushing = False
+            self._flushing = self._gathering = False
         self._returned.clear()
 
     def _close(self) -> None:
@@ -461,7 +463,8 @@ class Broker:
             connection.ioloop.stop()
 
     def _flush(self) -> None:
-        channel = self._channel
+        channel: Any = self._channel
+        sent = 0
         while (
             channel is not None
             and channel.is_open
@@ -474,6 +477,7 @@ class Broker:
                 message, future = self._waiting.popleft()
             if future.cancelled():
                 continue
+            sent += 1
             self._published += 1
             self._unconfirmed[self._published] = (message, future)
             channel.basic_publish(
@@ -484,8 +488,17 @@ class Broker:
                 mandatory=message.mandatory,
             )
         with self._lock:
-            # Who publishes from now on wakes us, unless a confirm will do it anyway.
-            self._flushing = bool(self._waiting) and channel is not None and not self._blocked
+            # Who publishes from now on wakes us, unless a confirm or the end of a moment will do
+            # it anyway: waking a thread takes longer than all else that a message needs.
+            can_send = channel is not None and not self._blocked
+            if can_send and sent and not self._gathering:
+                self._gathering = True
+                channel.connection.ioloop.call_later(_GATHER_SECONDS, self._gathered)
+            self._flushing = can_send and (bool(self._waiting) or self._gathering)
+
+    def _gathered(self) -> None:
+        self._gathering = False
+        self._flush()
 
     def _on_confirm(self, frame: Any) -> None:
         method = frame.method
