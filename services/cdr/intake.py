@@ -5,13 +5,13 @@ take. So nobody here waits for the database, and not for long for the broker.
 """
 
 import threading
-from concurrent.futures import Future
 
 import structlog
 
 from shared.broker import topology
 from shared.broker.connection import Broker
 from shared.broker.message import BrokerAway, Message, Unroutable
+from shared.broker.resend import resend
 from shared.spool import Spool, SpoolUnwritable
 
 _CONFIRM_SECONDS = 0.2
@@ -47,7 +47,7 @@ class Intake:
         A record that the broker took without our hearing of it is sent again: it is stored once.
         """
         if self._broker.connected:
-            confirmed = self._publish(leg_id, record)
+            confirmed = self._broker.publish(_message(leg_id, record))
             try:
                 confirmed.result(_CONFIRM_SECONDS)
             except (TimeoutError, BrokerAway, Unroutable) as error:
@@ -56,17 +56,6 @@ class Intake:
             else:
                 return
         self._spool.append(leg_id, record)
-
-    def _publish(self, leg_id: str, record: bytes) -> "Future[None]":
-        return self._broker.publish(
-            Message(
-                exchange=topology.CDR,
-                routing_key="",
-                body=record,
-                type="cdr.raw",
-                headers={LEG: leg_id},
-            )
-        )
 
     def _drain(self) -> None:
         while not self._stopping.wait(_PAUSE_SECONDS):
@@ -80,17 +69,19 @@ class Intake:
 
     def _send_oldest(self) -> bool:
         """Send what has waited longest; tell whether there may be more."""
-        waiting = self._spool.oldest(_AT_ONCE)
-        sent = [(place, self._publish(leg_id, record)) for place, leg_id, record in waiting]
-        for place, confirmed in sent:
-            try:
-                confirmed.result(_CONFIRM_SECONDS * 10)
-            except (TimeoutError, BrokerAway, Unroutable) as error:
-                log.warning("spool not emptied", error=repr(error))
-                for _, unconfirmed in sent:
-                    unconfirmed.cancel()
-                return False
-            self._spool.remove(place)
-        if waiting:
-            log.info("spooled records sent", records=len(waiting))
-        return len(waiting) == _AT_ONCE
+        rows = self._spool.oldest(_AT_ONCE)
+        waiting = [(place, _message(leg_id, record)) for place, leg_id, record in rows]
+        count = resend(self._broker, self._spool, waiting, timeout=_CONFIRM_SECONDS * 10)
+        if count:
+            log.info("spooled records sent", records=count)
+        return count == _AT_ONCE
+
+
+def _message(leg_id: str, record: bytes) -> Message:
+    return Message(
+        exchange=topology.CDR,
+        routing_key="",
+        body=record,
+        type="cdr.raw",
+        headers={LEG: leg_id},
+    )

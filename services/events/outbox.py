@@ -17,6 +17,7 @@ from prometheus_client import Counter, Gauge
 
 from shared.broker.connection import Broker
 from shared.broker.message import Message, Unsendable
+from shared.broker.resend import resend
 from shared.spool import Spool, SpoolUnwritable
 
 _SPOOLED = Gauge("voice_events_spooled", "Business events on disk, for the broker", ["switch"])
@@ -96,6 +97,8 @@ class Outbox:
         with self._lock:
             if not self.is_spooling:
                 self._publish(message)
+            elif (error := _unsendable(message)) is not None:
+                self._lose(message, error)
             elif self._when_full is WhenFull.DROP and self._kept >= self._most:
                 _LOST.labels(message.type, "spool full").inc()
             else:
@@ -151,8 +154,7 @@ class Outbox:
         if message is None or error is None:
             return
         if isinstance(error, Unsendable):
-            _LOST.labels(message.type, "unsendable").inc()
-            log.error("event cannot be sent", type=message.type, error=str(error))
+            self._lose(message, error)
             return
         # A broker that is there and says no, because a queue somewhere is full or without its
         # leader; all others have the event already. It is asked again with growing patience.
@@ -161,6 +163,10 @@ class Outbox:
         timer = threading.Timer(pause, self._again, [place, tries + 1])
         timer.daemon = True
         timer.start()
+
+    def _lose(self, message: Message, error: Unsendable) -> None:
+        _LOST.labels(message.type, "unsendable").inc()
+        log.error("event cannot be sent", type=message.type, error=str(error))
 
     def _again(self, place: int, tries: int) -> None:
         with self._lock:
@@ -222,23 +228,20 @@ class Outbox:
                     self.is_spooling = False
                 log.info("spool sent", switch=self._switch)
                 return
-            sent = [(row[0], self._broker.publish(_unpacked(*row[1:]))) for row in rows]
-            if not self._confirmed([future for _, future in sent]):
+            waiting = [(place, _unpacked(name, body)) for place, name, body in rows]
+            count = resend(self._broker, self._spool, waiting, timeout=_CONFIRM_SECONDS)
+            self._spooled = max(0, self._spooled - count)
+            if count < len(rows):
                 return
-            self._spool.remove(*(place for place, _ in sent))
-            self._spooled = max(0, self._spooled - len(sent))
 
-    def _confirmed(self, futures: "list[Future[None]]") -> bool:
-        """Wait for the broker to have all of them; take them back where it has not."""
-        try:
-            for future in futures:
-                future.result(_CONFIRM_SECONDS)
-        except Exception as error:
-            log.warning("spool not sent yet", switch=self._switch, error=repr(error))
-            for future in futures:
-                future.cancel()
-            return False
-        return True
+
+def _unsendable(message: Message) -> Unsendable | None:
+    """Return why no broker would take a message: on the disk it would hold up all others."""
+    try:
+        message.check()
+    except Unsendable as error:
+        return error
+    return None
 
 
 def _packed(message: Message) -> tuple[str, bytes]:

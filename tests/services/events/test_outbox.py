@@ -1,19 +1,22 @@
 """Events on their way to a broker that comes and goes."""
 
+from dataclasses import replace
+
 import pytest
 
+from deploy.local.ports import free_port
+from faults.proxy import Proxy
 from services.events.outbox import Outbox, WhenFull
 from shared.broker.connection import Broker
 from shared.broker.message import Message
 from shared.spool import Spool
-from tests.shared.broker.proxy import Proxy
 from tests.waiting import until
 
 
 @pytest.fixture
 def proxy(rabbit):
     """Give the way to the broker, which can be cut."""
-    with Proxy(rabbit.port) as proxy:
+    with Proxy(free_port(), to=rabbit.port) as proxy:
         yield proxy
 
 
@@ -64,7 +67,7 @@ def test_while_the_broker_is_away_events_wait_on_disk_in_order(tmp_path, proxy, 
     for number in range(5, 300):
         outbox.send(message(word, number))
     until(lambda: len(Spool(tmp_path / "events.sqlite")) == 295)
-    proxy.mend()
+    proxy.heal()
     for number in range(300, 310):
         outbox.send(message(word, number))
     until(lambda: len(inbox()) >= 310)
@@ -72,6 +75,24 @@ def test_while_the_broker_is_away_events_wait_on_disk_in_order(tmp_path, proxy, 
 
     assert inbox() == list(range(310))
     assert outbox.is_empty
+
+
+def test_what_no_broker_would_take_holds_up_nothing(tmp_path, proxy, away, word, inbox):
+    """It is given up, at once or on its way to the disk; all others come."""
+    outbox = opened(tmp_path, away)
+    outbox.start()
+    too_long = replace(message(word, 0), type="x" * 300)
+    outbox.send(too_long)
+    outbox.send(message(word, 1))
+    until(lambda: inbox() == [1])
+    proxy.shut()
+    until(lambda: outbox.is_spooling)
+    outbox.send(too_long)
+    outbox.send(message(word, 2))
+    proxy.heal()
+    until(lambda: inbox() == [1, 2])
+    until(lambda: outbox.is_empty)
+    outbox.stop()
 
 
 def test_what_an_earlier_process_left_is_held_until_it_is_asked_for(tmp_path, away, word, inbox):

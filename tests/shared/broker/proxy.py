@@ -12,7 +12,6 @@ class Proxy:
     def __init__(self, port: int) -> None:
         self._target = port
         self._frozen = threading.Event()
-        self._shut = threading.Event()
         self._links: list[socket.socket] = []
         self._server = socket.create_server(("127.0.0.1", 0))
         self.port = self._server.getsockname()[1]
@@ -39,22 +38,10 @@ class Proxy:
                 link.shutdown(socket.SHUT_RDWR)
             link.close()
 
-    def shut(self) -> None:
-        """Break every link, and let nobody in until `mend`."""
-        self._shut.set()
-        self.cut()
-
-    def mend(self) -> None:
-        """Forward again."""
-        self._shut.clear()
-
     def _accept(self) -> None:
         while True:
             try:
                 near, _ = self._server.accept()
-                if self._shut.is_set():
-                    near.close()
-                    continue
                 far = socket.create_connection(("127.0.0.1", self._target))
             except OSError:
                 return
