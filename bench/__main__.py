@@ -1,21 +1,16 @@
 """`python -m bench [PART …]`: figures beside limits and peers."""
 
 import argparse
-import io
-import logging
 import os
-import signal
 import sys
 
-import structlog
-
-from bench import calls, document, events, latency, lookups, registers
+from bench import calls, console, document, events, latency, load, lookups, registers
 from bench.table import Row, render
 from bench.waiting import BenchError
 from deploy.local.daemon import LocalError
 from deploy.local.processes import ROOT
 
-_PARTS = ("latency", "calls", "events", "lookups", "registers")
+_PARTS = ("latency", "calls", "events", "load", "lookups", "registers")
 _CORES = 2
 
 
@@ -32,14 +27,17 @@ def main() -> int:
     parts = [part for part in _PARTS if part in (chosen.parts or _PARTS)]
     if set(chosen.parts) - set(_PARTS):
         parser.error(f"choose from {', '.join(_PARTS)}")
-    _prepare()
+    console.prepare()
+    # Everything that is started from here on shares two cores, also on a greater machine.
+    os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:_CORES])
     where = document.machine()
     print(f"{where}\n{document.versions()}", flush=True)
+    rows: dict[str, list[Row]] = {}
     try:
-        rows = {part: _run(part, chosen) for part in parts}
-        if chosen.write:
-            for part, measured in rows.items():
-                _keep(part, measured, where)
+        for part in parts:
+            rows[part] = _run(part, chosen)
+            if chosen.write:
+                _keep(part, rows[part], where)
     except (BenchError, LocalError) as error:
         print(f"bench: {error}", file=sys.stderr)
         return 1
@@ -63,20 +61,11 @@ def _run(part: str, chosen: argparse.Namespace) -> list[Row]:
         return calls.run(chosen.holds, chosen.seconds, chosen.rate)
     if part == "events":
         return events.run(chosen.rounds)
+    if part == "load":
+        return load.run(chosen.rounds)
     if part == "lookups":
         return lookups.run(chosen.rounds)
     return registers.run(chosen.rounds)
-
-
-def _prepare() -> None:
-    if isinstance(sys.stdout, io.TextIOWrapper):
-        sys.stdout.reconfigure(line_buffering=True)  # Progress is for now, not for the end.
-    logging.getLogger("pika").setLevel(logging.CRITICAL)
-    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR))
-    # Told to end, stop what was started all the same.
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
-    # Everything that is started from here on shares two cores, also on a greater machine.
-    os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:_CORES])
 
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@ import subprocess
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from importlib.metadata import version
+from pathlib import Path
 
 import psutil
 
@@ -45,14 +46,14 @@ def record(part: str, rows: Sequence[Row], *, where: str) -> str:
     return f"{command}: {today}; {where}.\n{versions()}.\n\n{render(rows)}"
 
 
-def write(part: str, text: str) -> None:
+def write(part: str, text: str, path: Path = PATH) -> None:
     """Put the record in the place of the part's last one."""
     begin, end = f"<!-- {part}: begin -->", f"<!-- {part}: end -->"
-    before, found, rest = PATH.read_text().partition(begin)
+    before, found, rest = path.read_text().partition(begin)
     if not found:
-        raise BenchError(f"{PATH.name} has no place for {part}: {begin}")
+        raise BenchError(f"{path.name} has no place for {part}: {begin}")
     _, _, after = rest.partition(end)
-    PATH.write_text(f"{before}{begin}\n{text}\n{end}{after}")
+    path.write_text(f"{before}{begin}\n{text}\n{end}{after}")
 
 
 def _rabbitmq() -> str:

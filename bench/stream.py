@@ -23,12 +23,17 @@ _CRM, _CRM_DIGITS = "c0ffee", 26
 
 def stream(names: Collection[str], calls: int, lanes: int = LANES) -> list[bytes]:
     """Return the events of so many calls, in JSON, that a subscriber of the names gets."""
+    return list(streamed(names, calls, lanes))
+
+
+def streamed(names: Collection[str], calls: int, lanes: int = LANES) -> Iterator[bytes]:
+    """Return the same one by one, each made when it is asked for."""
     recorded = [_template(scenario, names) for scenario in SCENARIOS]
     made = (
         _call(recorded[rank % len(recorded)], SCENARIOS[rank % len(recorded)], rank + 1)
         for rank in range(calls)
     )
-    return [text.encode() for text in interleave(made, lanes)]
+    return (text.encode() for text in interleave(made, lanes))
 
 
 def interleave(calls: Iterable[Sequence[str]], lanes: int) -> Iterator[str]:

@@ -49,5 +49,10 @@ def number(value: float) -> str:
 
 def render(rows: Sequence[Row]) -> str:
     """Return the rows as a table in Markdown."""
-    lines = [_HEAD, tuple("---" for _ in _HEAD), *(row.cells for row in rows)]
-    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
+    return markdown(_HEAD, [row.cells for row in rows])
+
+
+def markdown(head: Sequence[str], lines: Sequence[Sequence[str]]) -> str:
+    """Return a table in Markdown."""
+    every = [head, ["---" for _ in head], *lines]
+    return "\n".join("| " + " | ".join(line) + " |" for line in every)

@@ -1,13 +1,9 @@
 """`python -m faults`: break each part of the product under load, and read what was told."""
 
 import argparse
-import io
-import logging
-import signal
 import sys
 
-import structlog
-
+from bench import console, document
 from bench.waiting import BenchError
 from deploy.local.daemon import LocalError
 from deploy.local.processes import ROOT
@@ -38,8 +34,8 @@ def main() -> int:
     chosen = parser.parse_args()
     if chosen.real and not STARTED:
         parser.error("VOICE_FREESWITCH_BIN names no switch")
-    _prepare()
-    where = report.machine()
+    console.prepare()
+    where = document.machine()
     print(where)
     names = [name for name in FAULTS if name in (chosen.only or FAULTS)]
     results: dict[str, list[Result]] = {"simulated": [], "real": []}
@@ -61,7 +57,8 @@ def main() -> int:
         # What was left out keeps the record of its last run.
         for kind, found in results.items():
             if found:
-                report.write(report.record(found, where=where, calls=calls[kind]), kind)
+                text = report.record(found, where=where, calls=calls[kind])
+                document.write(kind, text, report.PATH)
                 print(f"{kind}: kept in {report.PATH.relative_to(ROOT)}")
     return 1 if any(one.violations for found in results.values() for one in found) else 0
 
@@ -77,15 +74,6 @@ def _run(name: str, chosen: argparse.Namespace, calls: int, *, real: bool = Fals
 
 def _names() -> str:
     return f"of {', '.join(FAULTS)}; may be repeated; all of them if none"
-
-
-def _prepare() -> None:
-    if isinstance(sys.stdout, io.TextIOWrapper):
-        sys.stdout.reconfigure(line_buffering=True)  # Progress is for now, not for the end.
-    logging.getLogger("pika").setLevel(logging.CRITICAL)
-    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR))
-    # Told to end, stop what was started all the same.
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
 
 
 if __name__ == "__main__":

@@ -9,13 +9,13 @@ from typing import Any
 
 import orjson
 import pika
-from pika.adapters.blocking_connection import BlockingChannel
 from pika.exceptions import AMQPError
 
 from bench.waiting import BenchError
 from faults.check import ended
 from shared.broker import topology
 from shared.broker.dead_letters import REASON
+from tests.shared.broker.amqp import channel_to
 
 _PREFETCH = 1000
 _POLL_SECONDS = 0.2
@@ -89,7 +89,7 @@ class Watcher:
 
 def waiting(url: str) -> int:
     """Return how many messages somebody has still to take; where nobody takes any, none wait."""
-    with _channel(url) as channel:
+    with channel_to(url) as channel:
         work = [
             channel.queue_declare(queue, passive=True).method
             for queue in topology.QUEUES
@@ -105,7 +105,7 @@ def dead_letters(url: str) -> list[str]:
     when its time is over.
     """
     found: list[str] = []
-    with _channel(url) as channel:
+    with channel_to(url) as channel:
         while True:
             method, properties, body = channel.basic_get(topology.DEAD)
             if method is None or properties is None:
@@ -114,15 +114,6 @@ def dead_letters(url: str) -> list[str]:
             why = str(headers.get(REASON) or headers.get("x-first-death-reason"))
             if why != _WITHDRAWN:
                 found.append(f"{method.routing_key} {properties.message_id}: {why} {body!r:.200}")
-
-
-@contextlib.contextmanager
-def _channel(url: str) -> Iterator[BlockingChannel]:
-    connection = pika.BlockingConnection(pika.URLParameters(url))
-    try:
-        yield connection.channel()
-    finally:
-        connection.close()
 
 
 def _consume(

@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
-from bench.document import machine, versions
-from bench.waiting import BenchError
+from bench.document import versions
+from bench.table import markdown
 from deploy.local.processes import ROOT
 from faults.run import Result
 from faults.strikes import FAULTS
@@ -27,8 +27,7 @@ _HEAD = (
 
 def render(results: Sequence[Result]) -> str:
     """Return the runs as a table in Markdown."""
-    lines = [_HEAD, tuple("---" for _ in _HEAD), *(_cells(result) for result in results)]
-    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
+    return markdown(_HEAD, [_cells(result) for result in results])
 
 
 def record(results: Sequence[Result], *, where: str, calls: int) -> str:
@@ -36,16 +35,6 @@ def record(results: Sequence[Result], *, where: str, calls: int) -> str:
     today = datetime.now(UTC).date().isoformat()
     command = f"`make faults ARGS=--write`, {calls} calls in flight"
     return f"{command}: {today}; {where}.\n{versions()}.\n\n{render(results)}"
-
-
-def write(text: str, kind: str = "simulated") -> None:
-    """Put the record in the place of the last one."""
-    begin, end = f"<!-- {kind}: begin -->", f"<!-- {kind}: end -->"
-    before, found, rest = PATH.read_text().partition(begin)
-    if not found:
-        raise BenchError(f"{PATH.name} has no place for {kind}: {begin}")
-    _, _, after = rest.partition(end)
-    PATH.write_text(f"{before}{begin}\n{text}\n{end}{after}")
 
 
 def _cells(result: Result) -> tuple[str, ...]:
@@ -61,6 +50,3 @@ def _cells(result: Result) -> tuple[str, ...]:
         f"{result.dead:,}",
         f"**{len(result.violations):,}**" if result.violations else "0",
     )
-
-
-__all__ = ["PATH", "machine", "record", "render", "write"]

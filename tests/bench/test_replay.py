@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from bench.replay import Replay
+from bench.replay import Plan, Replay
 from bench.stream import stream
 from services.events.comparison import rows
 from services.events.life import SUBSCRIPTION
@@ -15,6 +15,7 @@ CALLS = 6
 
 def test_it_answers_what_is_asked_and_sends_the_stream_when_told():
     """Nothing goes on there until `go`; then comes all of the stream."""
+    expected = len(stream(SUBSCRIPTION, CALLS))
     heard: list[Mapping[str, Any]] = []
     answers: list[bytes] = []
 
@@ -22,7 +23,7 @@ def test_it_answers_what_is_asked_and_sends_the_stream_when_told():
         for command in ("global_getvar core_uuid", "show channels as json"):
             listener.ask(command, answers.append)
 
-    with Replay(CALLS) as replay:
+    with Replay(Plan(CALLS)) as replay:
         listener = Listener(
             replay.address(),
             SUBSCRIPTION,
@@ -32,9 +33,12 @@ def test_it_answers_what_is_asked_and_sends_the_stream_when_told():
         )
         listener.start()
         try:
-            expected = replay.wait_subscribed()
+            replay.wait_subscribed()
             until(lambda: len(answers) == 2)
             assert not heard
+            replay.go(10)
+            until(lambda: len(heard) == 10)
+            replay.wait_sent(10)
             replay.go()
             until(lambda: len(heard) == expected)
         finally:
@@ -43,4 +47,3 @@ def test_it_answers_what_is_asked_and_sends_the_stream_when_told():
     core, channels = answers
     assert heard[0]["Core-UUID"] == core.decode()
     assert rows(channels) == []
-    assert expected == len(stream(SUBSCRIPTION, CALLS))
