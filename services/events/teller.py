@@ -5,10 +5,10 @@ until the journal shows that it was said, so that each can go on where the speak
 """
 
 import threading
+from collections import Counter as Tally
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
-from functools import cache
 from typing import Any
 
 import orjson
@@ -28,7 +28,6 @@ _HEARD = Counter("voice_events_heard", "Events heard from a switch", ["switch"])
 _MISSED = Counter("voice_events_missed", "Events of a switch that were a fault of ours", ["switch"])
 _LIVE = Gauge("voice_calls_live", "Calls told of and not ended", ["switch"])
 
-_told = cache(_TOLD.labels)  # to look one up takes longer than to count
 _WORTH_A_LINE = {"call.ended", "call.corrected"}
 _MOST_UNSAID = 200_000
 
@@ -47,7 +46,8 @@ class Teller:
         self._speaks = False
         self._unsaid: OrderedDict[str, Event] = OrderedDict()
         self._link: tuple[str, dict[str, Any]] | None = None
-        self._heard = _HEARD.labels(switch)
+        self._counted: Tally[str] = Tally()  # since the last tick: told, by type
+        self._heard = 0  # since the last tick
         self._live = _LIVE.labels(switch)
 
     @property
@@ -59,9 +59,9 @@ class Teller:
 
     def hear(self, headers: Mapping[str, Any]) -> None:
         """Tell what an event of the switch means."""
-        self._heard.inc()
         try:
             with self._lock:
+                self._heard += 1
                 self._tell(self._life.observe(headers))
         except Exception:
             # One event that we do not understand must not make us deaf to all others.
@@ -132,7 +132,16 @@ class Teller:
         """Tell what is concluded because its time has come."""
         with self._lock:
             self._tell(self._life.tick(now()))
-            self._live.set(self._life.live)
+            self._count()
+
+    def _count(self) -> None:
+        """Bring the metrics up to date: at each event it would take longer than much else."""
+        self._live.set(self._life.live)
+        _HEARD.labels(self.switch).inc(self._heard)
+        self._heard = 0
+        for kind, count in self._counted.items():
+            _TOLD.labels(kind).inc(count)
+        self._counted.clear()
 
     @property
     def legs(self) -> int:
@@ -191,7 +200,7 @@ class Teller:
         body = self._ledger.encode(event)
         if body is None:
             return
-        _told(event.type).inc()
+        self._counted[event.type] += 1
         if "synthetic" in event.data:
             _CONCLUDED.labels(event.type).inc()
         if event.type in _WORTH_A_LINE:
