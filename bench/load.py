@@ -4,7 +4,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from statistics import median
 
@@ -76,7 +76,7 @@ def _delays(url: str, made: Path) -> list[float]:
     with Replay(Plan(RATE_CALLS, readers=2, rate=RATE)) as replay:
         address = named(replay.address())
         causes = _causes(address.name)
-        read = _Reader(address, max(causes.values()) + 1)
+        read = _Reader(address)
         received = _Subscriber(url, causes)
         settings = environment(address, url, made / "state", RATE_CALLS)
         with held(url) as kept, started("the product", _PRODUCT, settings, made / "product.log"):
@@ -87,8 +87,8 @@ def _delays(url: str, made: Path) -> list[float]:
             replay.go()
             replay.wait_sent(_SECONDS)
             until(lambda: received.is_done, "the last business event", seconds=30, pause=0.1)
-        read.join()
-        received.join()
+    read.join()
+    received.join()
     return [(at - read.at[causes[event]]) * 1000 for event, at in received.at.items()]
 
 
@@ -104,19 +104,18 @@ def _causes(switch: str) -> dict[str, int]:
 class _Reader(threading.Thread):
     """Reads the stream, and notes when each event was there."""
 
-    def __init__(self, address: SwitchAddress, most: int) -> None:
+    def __init__(self, address: SwitchAddress) -> None:
         super().__init__(daemon=True)
         self._address = address
-        self._most = most
         self.at: list[float] = []
 
     def run(self) -> None:
-        """Read until all that matters is there."""
+        """Read until the stream's link ends."""
         frames = FrameReader()
-        with connect(self._address, timeout=5) as link:
+        with connect(self._address, timeout=5) as link, suppress(ConnectionError):
             link.settimeout(None)
             link.sendall(f"event json {' '.join(SUBSCRIPTION)}\n\n".encode())
-            while len(self.at) < self._most and (data := link.recv(1 << 16)):
+            while data := link.recv(1 << 16):
                 for frame in frames.feed(data):
                     if frame.kind == "text/event-json":
                         self.at.append(time.monotonic())
