@@ -27,6 +27,7 @@ _TRIES = 8
 _LONGEST_PAUSE = 30.0
 _POLL_SECONDS = 0.1
 _AT_ONCE = 500
+_MOST_FLYING = 10_000  # a broker that is slower than we are must not cost us our memory
 _CONFIRM_SECONDS = 10.0
 _STOP_SECONDS = 2.0
 
@@ -45,13 +46,21 @@ class WhenFull(StrEnum):
 class Outbox:
     """Sends one switch's events, in order, for as long as it takes."""
 
-    def __init__(
-        self, switch: str, broker: Broker, spool: Spool, *, most: int, when_full: WhenFull
+    def __init__(  # noqa: PLR0913
+        self,
+        switch: str,
+        broker: Broker,
+        spool: Spool,
+        *,
+        most: int,
+        when_full: WhenFull,
+        most_flying: int = _MOST_FLYING,
     ) -> None:
         self._switch = switch
         self._broker = broker
         self._spool = spool
         self._most = most
+        self._most_flying = most_flying
         self._when_full = when_full
         self._lock = threading.RLock()
         self._flying: dict[int, Message] = {}  # sent and not confirmed, in order
@@ -95,13 +104,16 @@ class Outbox:
     def send(self, message: Message) -> None:
         """Have a message sent; return at once."""
         with self._lock:
-            if not self.is_spooling:
+            if not self.is_spooling and len(self._flying) < self._most_flying:
                 self._publish(message)
             elif (error := _unsendable(message)) is not None:
                 self._lose(message, error)
             elif self._when_full is WhenFull.DROP and self._kept >= self._most:
                 _LOST.labels(message.type, "spool full").inc()
             else:
+                if not self.is_spooling:
+                    self.is_spooling = True
+                    log.warning("broker is slow; events go to the disk", switch=self._switch)
                 self._waiting.append(message)
 
     def hold(self) -> None:
@@ -170,16 +182,17 @@ class Outbox:
 
     def _again(self, place: int, tries: int) -> None:
         with self._lock:
-            if place in self._flying and not self.is_spooling:
+            if place in self._flying:
                 self._try(place, tries)
 
     def _run(self) -> None:
         is_loud = False
         while not self._stopping.wait(_POLL_SECONDS):
             try:
-                if not self.is_spooling and not self._broker.connected:
-                    self._begin()
-                if self.is_spooling:
+                if not self._broker.connected and (self._flying or not self.is_spooling):
+                    self._take_back()
+                # The disk holds what comes later than all that is under way.
+                if self.is_spooling and not self._flying:
                     self._write()
                     self._drain()
                     self._gauge.set(self._kept)
@@ -194,7 +207,7 @@ class Outbox:
                     now=self._when_full,
                 )
 
-    def _begin(self) -> None:
+    def _take_back(self) -> None:
         with self._lock:
             self.is_spooling = True
             self._ground()

@@ -77,6 +77,25 @@ def test_while_the_broker_is_away_events_wait_on_disk_in_order(tmp_path, proxy, 
     assert outbox.is_empty
 
 
+def test_a_broker_that_is_slower_than_we_are_costs_no_memory(tmp_path, away, word, inbox):
+    """What comes meanwhile waits on disk; all of it comes once, in order."""
+    count = 3000
+    spool = Spool(tmp_path / "events.sqlite")
+    outbox = Outbox(
+        "fs1", away, spool, most=count, when_full=WhenFull.PAUSE, most_flying=count // 10
+    )
+    outbox.start()
+    for number in range(count):
+        outbox.send(message(word, number))
+    assert outbox.is_spooling
+    assert away.backlog < count / 2
+    until(lambda: len(inbox()) >= count, seconds=60)
+    until(lambda: outbox.is_empty)
+    outbox.stop()
+
+    assert inbox() == list(range(count))
+
+
 def test_what_no_broker_would_take_holds_up_nothing(tmp_path, proxy, away, word, inbox):
     """It is given up, at once or on its way to the disk; all others come."""
     outbox = opened(tmp_path, away)
