@@ -4,7 +4,7 @@ from collections import OrderedDict
 from collections.abc import Callable
 from typing import Any
 
-from services.events.calls import Call, Leg
+from services.events.calls import Call, Leg, Pairing
 from services.events.narrator import Narrator, synthetic
 from services.events.observed import Observed
 from shared.telephony.words import Direction, Role, word_of
@@ -21,6 +21,8 @@ class Book:
         self.calls: dict[str, Call] = {}
         self._call_of_leg: dict[str, Call] = {}
         self._over: OrderedDict[str, int] = OrderedDict()  # and when
+        self.unfinished: dict[str, Call] = {}
+        """Calls whose legs have all ended, as far as they are known, and that have not."""
         self.remembers_since = 0
         """Calls that ended later than this are all known: what is not known never was told."""
 
@@ -80,10 +82,22 @@ class Book:
         """Take in a leg, told of before or now."""
         call.legs[leg.leg_id] = leg
         self._call_of_leg[leg.leg_id] = call
+        self.unfinished.pop(call.call_id, None)
+
+    def awaited(self, call: Call) -> dict[str, Pairing]:
+        """Return the legs with which this call was bridged and of which nobody knows."""
+        return {
+            leg_id: pairing
+            for pairing in call.pairings
+            if pairing.legs & call.legs.keys()
+            for leg_id in pairing.legs - call.legs.keys()
+            if leg_id not in self._call_of_leg and leg_id not in self._over
+        }
 
     def close(self, call: Call, at: int) -> None:
         """Note that a call is over; it is remembered for a while."""
         self.calls.pop(call.call_id, None)
+        self.unfinished.pop(call.call_id, None)
         self._over[call.call_id] = at
         for leg_id in call.legs:
             self._call_of_leg.pop(leg_id, None)

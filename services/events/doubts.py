@@ -19,6 +19,7 @@ from services.events.narrator import Narrator
 from services.events.observed import Observed
 
 GONE = "not in show channels"
+NEVER_HEARD = "only the leg that it was bridged with was heard"
 LOST = "the switch was restarted and did not take it up again"
 _MOST_UNPROVEN = 20_000
 _TOGETHER = 2_000_000
@@ -49,11 +50,12 @@ class Doubts:
         self._records: dict[str, _Record] = {}
         self._absent: set[str] = set()  # legs that were not in the last list
         self._unproven: OrderedDict[str, Call] = OrderedDict()
+        self._patience: dict[str, int] = {}  # unfinished calls, and until when
 
     @property
     def is_busy(self) -> bool:
         """Whether something waits for its time."""
-        return bool(self._leaving or self._records)
+        return bool(self._leaving or self._records or self._book.unfinished or self._patience)
 
     def link_broke(self, heard_at: int) -> None:
         """Doubt everything. `heard_at` is the switch's time when it was heard last."""
@@ -122,6 +124,9 @@ class Doubts:
                     if further or any(call.open_stays()):
                         closer.append(leg_id)
         self._absent = absent
+        # Told of by a process that ended before it told the rest.
+        orphans = (call for call in self._book.calls.values() if call.is_over)
+        self._book.unfinished |= {call.call_id: call for call in orphans}
         return closer
 
     def _is_known(self, leg_id: str) -> bool:
@@ -167,6 +172,33 @@ class Doubts:
                 self.note_unproven(*found)
         if any(record.due <= now for record in self._records.values()):
             self._settle_records(now)
+        if self._book.unfinished or self._patience:
+            self._finish(now)
+
+    def _finish(self, now: int) -> None:
+        """End the calls that somebody else must have been in, once that one is known, or no more.
+
+        A record that has come already is not left to wait for the leg's last event.
+        """
+        unfinished = self._book.unfinished
+        self._patience = {
+            call_id: self._patience.get(call_id, now + self._grace) for call_id in unfinished
+        }
+        for call_id, call in list(unfinished.items()):
+            awaited = self._book.awaited(call)
+            records = [
+                record.event
+                for leg_id, record in self._records.items()
+                if leg_id in awaited or record.event.variable("call_id") == call_id
+            ]
+            if records:
+                self._tell_unheard(records)
+            elif self._patience[call_id] <= now or (call.legs and not awaited):
+                for leg_id, pairing in awaited.items():
+                    leg = self._legs.never_heard(call, leg_id, pairing, NEVER_HEARD)
+                    self.note_unproven(call, leg)
+                if call_id in unfinished:
+                    self._legs.finish(call)
 
     def is_settled(self, leg_id: str) -> bool:
         """Tell whether a leg's record is not needed any more."""

@@ -14,9 +14,11 @@ from services.events.narrator import Narrator, concluded, synthetic
 from services.events.observed import Observed, dial_variables
 from services.events.outcome import Verdict, judge, never_placed
 from services.events.queues import Queues
+from shared.telephony.causes import is_clearing
 from shared.telephony.words import Direction, word_of
 
 _RINGING = ("CHANNEL_PROGRESS", "CHANNEL_PROGRESS_MEDIA")
+_ESTABLISHING = ("CHANNEL_BRIDGE", "CHANNEL_ANSWER")
 _ENDING = ("CHANNEL_HANGUP_COMPLETE", "CHANNEL_DESTROY")
 
 
@@ -33,7 +35,7 @@ class Legs:
         """Tell what happened to a leg, and the pairing that was waiting for it."""
         self._catch_up(call, leg, event)
         self._controls.transferred(call, leg, event)
-        self._establish(call, event)
+        self._establish(call, synthetic(event, *_ESTABLISHING))
 
     def bridged(self, call: Call, leg: Leg, event: Observed) -> None:
         """Note a bridge. On early media it comes before the second leg answers."""
@@ -46,7 +48,7 @@ class Legs:
             for pairing in call.pairings
         ):
             call.pairings.append(Pairing(pair, at))
-        self._establish(call, event)
+        self._establish(call, synthetic(event, *_ESTABLISHING))
 
     def parted(self, call: Call, leg: Leg, event: Observed) -> None:
         """Note the end of a bridge."""
@@ -162,9 +164,40 @@ class Legs:
             far_end=leg.far_end,
             **data,
         )
-        if call.is_over:
-            at = max(leg.hung_up_at or 0 for leg in call.legs.values())
-            self._end(call, judge(call), at)
+        if not call.is_over:
+            return
+        if self._book.awaited(call):
+            # Somebody was on the other end; a record, or its own last event, will tell who.
+            self._book.unfinished[call.call_id] = call
+        else:
+            self.finish(call)
+
+    def finish(self, call: Call) -> None:
+        """Tell the end of a call none of whose legs lives."""
+        if not call.legs:
+            seen = concluded("nothing but its beginning was heard")
+            self._end(call, never_placed(None), call.created_at, **seen)
+            return
+        at = max(leg.hung_up_at or 0 for leg in call.legs.values())
+        self._end(call, judge(call), at)
+
+    def never_heard(self, call: Call, leg_id: str, pairing: Pairing, reason: str) -> Leg:
+        """Tell of a leg of which only the one shows that it was bridged with.
+
+        Where that one was ended by clearing, the two had talked: had this one not answered, its
+        own cause would have ended both.
+        """
+        other = next(leg for name, leg in call.legs.items() if name in pairing.legs)
+        leg = Leg(leg_id, call.next_letter, other.role.other, None, pairing.bridged_at)
+        seen = concluded(reason)
+        self._book.enter_leg(call, leg)
+        self._narrator.tell_leg(call, "leg.created", leg, leg.created_at, **seen)
+        if other.answered_at is not None and is_clearing(other.hangup_cause):
+            leg.answered_at = pairing.bridged_at
+            self._narrator.tell_leg(call, "leg.answered", leg, leg.answered_at, **seen)
+            self._establish(call, seen)
+        self.vanished(call, leg, pairing.ended_at or pairing.bridged_at, reason)
+        return leg
 
     def _catch_up(self, call: Call, leg: Leg, event: Observed) -> None:
         if leg.ringing_at is None:
@@ -196,9 +229,9 @@ class Legs:
         if pair and at and not any(pairing.legs == pair for pairing in call.pairings):
             call.pairings.append(Pairing(pair, at))
         if is_told:
-            self._establish(call, event)
+            self._establish(call, synthetic(event, *_ESTABLISHING))
 
-    def _establish(self, call: Call, event: Observed) -> None:
+    def _establish(self, call: Call, seen: dict[str, Any]) -> None:
         for pairing in call.pairings:
             if pairing.established_at is not None:
                 continue
@@ -210,7 +243,6 @@ class Legs:
             if pairing.ended_at is not None and at > pairing.ended_at:
                 continue
             pairing.established_at = at
-            seen = synthetic(event, "CHANNEL_BRIDGE", "CHANNEL_ANSWER")
             self._narrator.tell(
                 call,
                 "call.established",

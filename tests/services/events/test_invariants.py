@@ -19,6 +19,11 @@ from tests.telling import LINK_LOST
 GRACE = 10_000_000
 CALLS = [name for name in recordings.names() if not name.startswith("s20")]
 scenarios = st.sampled_from(CALLS)
+DIRECT = [
+    name
+    for name in CALLS
+    if all(e.get("Event-Subclass") != "callcenter::info" for e in recordings.events(name))
+]
 
 
 class Desk:
@@ -189,6 +194,54 @@ def test_killed_and_restarted_anywhere_it_goes_on(scenario):
         desk.check(ended=False)
         for told in desk.calls().values():
             assert told[-1]["type"] in {"call.ended", "call.corrected"}
+
+
+# Not s17: a leg that was transferred has a new life, whose stamps say nothing of the one before.
+@pytest.mark.parametrize("scenario", [name for name in DIRECT if not name.startswith("s17")])
+@pytest.mark.parametrize("records_first", [True, False])
+def test_heard_from_anywhere_on_it_ends_as_it_did(scenario, records_first):
+    """Of a leg that ended before, the one that it talked to still shows that it was there."""
+    events = recordings.events(scenario)
+    whole = Desk()
+    whole.hear(events)
+    outcomes = {call: told[-1]["data"]["outcome"] for call, told in whole.calls().items()}
+    for start in range(len(events)):
+        desk = Desk()
+        if records_first:
+            desk.record(scenario)
+        desk.hear(events[start:])
+        if not records_first:
+            desk.record(scenario)
+        desk.wait()
+        desk.check()
+        for call, told in desk.calls().items():
+            assert told[-1]["data"].get("outcome", outcomes[call]) == outcomes[call], start
+
+
+@pytest.mark.parametrize("scenario", CALLS)
+def test_a_leg_that_left_nothing_but_its_partner_is_concluded(scenario):
+    """No record comes either: the call ends after the grace, each leg once."""
+    events = recordings.events(scenario)
+    for start in range(len(events)):
+        desk = Desk()
+        desk.hear(events[start:])
+        desk.wait()
+        desk.check(ended=False)
+        if not desk.life.live:
+            desk.check()
+
+
+@given(st.data())
+def test_what_a_killed_process_had_not_told_is_told_by_the_next(data):
+    """Wherever the journal ends, be it between the last leg's end and the call's."""
+    events = recordings.events(data.draw(scenarios))
+    desk = Desk()
+    desk.hear(events)
+    desk.journal = desk.journal[: data.draw(st.integers(0, len(desk.journal)))]
+    desk.restart()
+    desk.compare([])
+    desk.wait()
+    desk.check()
 
 
 @given(st.data())
