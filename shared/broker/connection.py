@@ -463,20 +463,11 @@ class Broker:
             connection.ioloop.stop()
 
     def _flush(self) -> None:
-        channel: Any = self._channel
+        """Send what waits, as far as the window goes."""
         sent = 0
-        while (
-            channel is not None
-            and channel.is_open
-            and not self._blocked
-            and len(self._unconfirmed) < self._window
-        ):
-            with self._lock:
-                if not self._waiting:
-                    break
-                message, future = self._waiting.popleft()
-            if future.cancelled():
-                continue
+        while (following := self._following(sent)) is not None:
+            message, future = following
+            channel: Any = self._channel
             sent += 1
             self._published += 1
             self._unconfirmed[self._published] = (message, future)
@@ -487,14 +478,28 @@ class Broker:
                 message.properties(),
                 mandatory=message.mandatory,
             )
+
+    def _following(self, sent: int) -> _Waiting | None:
+        """Return what is to be sent next; none where nothing waits or nothing can be sent.
+
+        That nothing waits and that whoever publishes from now on has to wake us is one step: in
+        between, a message would be left to nobody.
+        """
+        channel: Any = self._channel
+        is_up = channel is not None and channel.is_open and not self._blocked
         with self._lock:
-            # Who publishes from now on wakes us, unless a confirm or the end of a moment will do
-            # it anyway: waking a thread takes longer than all else that a message needs.
-            can_send = channel is not None and not self._blocked
-            if can_send and sent and not self._gathering:
+            while is_up and self._waiting and len(self._unconfirmed) < self._window:
+                message, future = self._waiting.popleft()
+                if not future.cancelled():
+                    return message, future
+            # Waking a thread takes longer than all else that a message needs: for a moment after
+            # something was sent, we look by ourselves.
+            if is_up and sent and not self._gathering:
                 self._gathering = True
                 channel.connection.ioloop.call_later(_GATHER_SECONDS, self._gathered)
-            self._flushing = can_send and (bool(self._waiting) or self._gathering)
+            # With a full window, a confirm has us look.
+            self._flushing = is_up and (self._gathering or bool(self._waiting))
+        return None
 
     def _gathered(self) -> None:
         self._gathering = False
