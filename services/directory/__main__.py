@@ -99,6 +99,7 @@ def _keep_house(stopping: threading.Event, users: Users) -> None:
     """Have old keys out of use once the database is there, and old commands forgotten."""
     trying = until_back(stopping)
     trying(users.seal_anew)
+    trying(users.warn_of_passwordless)
     while not stopping.is_set():
         try:
             trying(users.forget_commands)

@@ -147,6 +147,17 @@ class Users:
         if done:
             log.info("passwords sealed with the current key", users=done)
 
+    def warn_of_passwordless(self) -> None:
+        """Say how many users cannot register, as those that an early version kept."""
+        with reaching():
+            count = store.without_password(self.engine)
+        if count:
+            log.warning(
+                "users without a password can neither register nor be called:"
+                " give them one by PATCH /v1/users/{extension}",
+                users=count,
+            )
+
     def forget_commands(self) -> None:
         """Forget commands that nobody repeats any more."""
         with reaching():

@@ -113,6 +113,13 @@ def forget_commands(engine: Engine, *, before: datetime) -> None:
         connection.execute(delete(UserCommandRow).where(UserCommandRow.at < before))
 
 
+def without_password(engine: Engine) -> int:
+    """Return how many users have no password, so that they cannot register."""
+    with engine.connect() as connection:
+        query = select(func.count()).select_from(UserRow).where(UserRow.password.is_(None))
+        return connection.execute(query).scalar_one()
+
+
 def create(connection: Connection, rows: Sequence[Mapping[str, Any]]) -> None:
     """Create all these users or, with `Exists`, none."""
     created = connection.execute(

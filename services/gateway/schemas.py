@@ -205,6 +205,9 @@ class User(ShownFields):
     # As they are kept, also where today they would be refused.
     variables: dict[str, str] = Field(default_factory=dict)
     registered: bool = Field(description="Whether a phone of the user's is registered.")
+    has_password: bool = Field(
+        description="Whether there is one: without it no phone can register or be called."
+    )
     created_at: datetime
     changed_at: datetime
 

@@ -32,7 +32,11 @@ _SHOWN = [
     for column in UserRow.__table__.columns
     if column.name in User.model_fields and column.name != "voicemail_password"
 ]
-_USERS = select(*_SHOWN, _REGISTERED.label("registered"))
+_USERS = select(
+    *_SHOWN,
+    _REGISTERED.label("registered"),
+    UserRow.password.is_not(None).label("has_password"),
+)
 
 
 class Store:

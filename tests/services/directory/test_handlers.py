@@ -7,6 +7,7 @@ from uuid import UUID, uuid4
 import orjson
 import pytest
 from sqlalchemy import delete, select
+from structlog.testing import capture_logs
 
 from services.directory import store
 from services.directory.handlers import Users
@@ -326,6 +327,18 @@ def test_without_a_database_a_command_is_refused_at_once(rabbit, channel, extens
 
 
 # -- keys ------------------------------------------------------------------------------------
+
+
+def test_users_without_a_password_are_warned_of(users, engine, extension):
+    """An early version kept hashes, which are none: such a user cannot be called."""
+    users.create(Ordered(uuid4(), CreateUser(extension=extension)))
+    with engine.begin() as connection:
+        store.change(connection, DOMAIN, extension, {"password": None})
+    with capture_logs() as said:
+        users.warn_of_passwordless()
+    assert [line["users"] >= 1 for line in said] == [True]
+    with engine.begin() as connection:
+        store.remove(connection, DOMAIN, extension)
 
 
 def test_a_new_key_seals_all_that_is_there(users, engine, extension):

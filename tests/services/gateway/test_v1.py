@@ -497,6 +497,7 @@ def test_a_user_lives_from_its_creation_to_its_deletion(users, extension):
 
     shown = users.get(place).json
     assert (shown["enabled"], shown["registered"], shown["group"]) == (True, False, None)
+    assert shown["has_password"] is True
     assert shown in pages(users, "/v1/users", "users")
 
     change = {"enabled": False, "display_name": "Ann", "variables": {"region": "north"}}
