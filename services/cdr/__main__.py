@@ -8,8 +8,10 @@ from flask import Flask
 from services.cdr import store
 from services.cdr.app import create_app
 from services.cdr.handlers import Writer
+from services.cdr.housekeeping import Housekeeping
 from services.cdr.intake import Intake
 from services.cdr.settings import CdrSettings
+from services.cdr.teller import Teller
 from shared import basic_auth, health, logs, process
 from shared.broker.batches import BatchConsumer
 from shared.broker.connection import Broker
@@ -34,12 +36,14 @@ def build(settings: CdrSettings) -> tuple[Flask, Callable[[], None]]:
     spool = Spool(settings.state_dir / "cdr.sqlite")
     intake = Intake(broker, spool)
     engine = open_engine(settings.database_url.get_secret_value())
-    writer = Writer(engine)
+    teller = Teller(engine, broker)
+    writer = Writer(engine, on_stored=teller.wake)
+    housekeeping = Housekeeping(engine, keep_days=settings.cdr_keep_days)
     ready = partial(store.is_ready, engine)
     records = BatchConsumer(broker, "cdr.raw", writer.store_cdrs, ready=ready)
     events = BatchConsumer(broker, "cdr.events", writer.store_events, ready=ready)
     broker.start()
-    for part in (intake, records, events):
+    for part in (intake, records, events, teller, housekeeping):
         part.start()
     app = create_app(
         take=intake.take,
@@ -50,7 +54,14 @@ def build(settings: CdrSettings) -> tuple[Flask, Callable[[], None]]:
         health=health.blueprint({"spool": lambda: len(spool) >= 0}),
     )
     stop = partial(
-        process.stop_all, intake.stop, records.stop, events.stop, broker.stop, spool.close
+        process.stop_all,
+        intake.stop,
+        records.stop,
+        events.stop,
+        teller.stop,
+        housekeeping.stop,
+        broker.stop,
+        spool.close,
     )
     return app, stop
 

@@ -11,7 +11,6 @@ from services.cdr.record import read as read_at
 from shared.telephony.records import NotARecord
 from tests import recordings
 
-
 NOW = datetime(2026, 11, 30, tzinfo=UTC)
 
 
