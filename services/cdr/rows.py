@@ -4,19 +4,18 @@ One parameter instead of fifty for each row: neither driver nor server looks at 
 """
 
 import json
-from collections.abc import Mapping, Sequence
 from typing import Any
 
 import orjson
 
 
-def encoded(rows: Sequence[Mapping[str, Any]]) -> str:
-    """Return rows for `jsonb_populate_recordset`; times and bytes as PostgreSQL reads them."""
+def encoded(value: Any) -> str:
+    """Return rows for `jsonb_populate_recordset`, or one value; times and bytes are texts."""
     try:
-        return orjson.dumps(rows, default=_written).decode()
+        return orjson.dumps(value, default=_written).decode()
     except TypeError:
         # Numbers of any size are JSON, and may stand in a record.
-        return json.dumps(rows, default=_written)
+        return json.dumps(value, default=_written)
 
 
 def _written(value: Any) -> str:

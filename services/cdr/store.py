@@ -19,16 +19,22 @@ from shared.dependency import DependencyAway
 Leg = tuple[str, str]
 Cdr = Mapping[str, Any]
 
+_COLUMNS = ", ".join(column.name for column in CdrRow.__table__.columns if column.name != "raw")
+
 # What makes a leg unique stands in a table of its own: in one that is cut into months, nothing can
-# be unique over all of them. Only whose leg is new is stored, and told.
-_KEEP = text("""
+# be unique over all of them. Only whose leg is new is stored, and told. The raw records go beside
+# the rows: as one text with them, they would be parsed as one document of megabytes.
+_KEEP = text(f"""
     WITH legs AS (
         INSERT INTO cdr_legs (switch, leg_id, at, digest)
         SELECT switch, leg_id, at, digest FROM jsonb_populate_recordset(NULL::cdr_legs, :legs)
         ON CONFLICT DO NOTHING RETURNING switch, leg_id
     ), kept AS (
-        INSERT INTO cdrs
-        SELECT cdr.* FROM jsonb_populate_recordset(NULL::cdrs, :cdrs) cdr
+        INSERT INTO cdrs ({_COLUMNS}, raw)
+        SELECT {_COLUMNS}, given.unnest::jsonb
+        FROM ROWS FROM (
+            jsonb_populate_recordset(NULL::cdrs, :cdrs), unnest(CAST(:raws AS text[]))
+        ) AS given
         JOIN legs USING (switch, leg_id)
     ), told AS (
         INSERT INTO cdr_news (type, subject, at, fact, data)
@@ -36,7 +42,7 @@ _KEEP = text("""
         JOIN legs ON fact = leg_id AND subject = switch || '/' || leg_id
     )
     SELECT switch, leg_id FROM legs
-""")
+""")  # noqa: S608  (names of our own)
 _KEEP_VARIANTS = text("""
     INSERT INTO cdr_variants
     SELECT variant.* FROM jsonb_populate_recordset(NULL::cdr_variants, :variants) variant
@@ -85,7 +91,8 @@ def keep_cdrs(engine: Engine, cdrs: Sequence[Cdr]) -> Kept:
             _KEEP,
             {
                 "legs": encoded([_leg(cdrs[place], digests[place]) for place in places]),
-                "cdrs": encoded(rows),
+                "cdrs": encoded([{**row, "raw": None} for row in rows]),
+                "raws": [encoded(row["raw"]) for row in rows],
                 "news": encoded([news.stored(row, now) for row in rows]),
             },
         )
