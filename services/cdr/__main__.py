@@ -40,11 +40,18 @@ def build(settings: CdrSettings) -> tuple[Flask, Callable[[], None]]:
     writer = Writer(engine, on_stored=teller.wake)
     housekeeping = Housekeeping(engine, keep_days=settings.cdr_keep_days)
     ready = partial(store.is_ready, engine)
-    records = BatchConsumer(broker, "cdr.raw", writer.store_cdrs, ready=ready)
+    # Two: while the database stores one batch, the next one is read.
+    records = [BatchConsumer(broker, "cdr.raw", writer.store_cdrs, ready=ready) for _ in range(2)]
     events = BatchConsumer(broker, "cdr.events", writer.store_events, ready=ready)
     broker.start()
-    for part in (intake, records, events, teller, housekeeping):
-        part.start()
+    consumers = [*records, events]
+    for start in (
+        intake.start,
+        *(consumer.start for consumer in consumers),
+        teller.start,
+        housekeeping.start,
+    ):
+        start()
     app = create_app(
         take=intake.take,
         authenticate=basic_auth.required(
@@ -56,8 +63,7 @@ def build(settings: CdrSettings) -> tuple[Flask, Callable[[], None]]:
     stop = partial(
         process.stop_all,
         intake.stop,
-        records.stop,
-        events.stop,
+        *(consumer.stop for consumer in consumers),
         teller.stop,
         housekeeping.stop,
         broker.stop,
