@@ -8,15 +8,18 @@ from datetime import timedelta
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from sqlalchemy import select, text
 
 from services.cdr import handlers
 from services.cdr.handlers import Writer
 from shared.database.engine import open_engine
+from shared.database.tables import CallRow
 from tests import recordings
 from tests.services.cdr.building import START, call_of, event, leg, posted, record, told
 from tests.telling import encoded
 from tests.telling import told as told_of
 
+UNKNOWN = text("disagrees IS NULL AND missing IS NULL")  # SQL's null, not JSON's
 MARKS = (secrets.token_hex(4) for _ in itertools.count())
 
 
@@ -139,6 +142,9 @@ def test_a_call_of_which_only_records_came_has_a_row(writer):
     assert (call["created_at"], call["ended_at"], call["disagrees"]) == (None, None, None)
     assert (call["at"], call["records"]) == (START, 1)
     assert call["recorded_outcome"] == "cancelled"
+    unknown = select(CallRow.call_id).where(CallRow.call_id == call_id, UNKNOWN)
+    with writer.engine.connect() as connection:
+        assert connection.execute(unknown).scalar() == call_id
 
 
 def life(call_id, **ended):
