@@ -8,8 +8,10 @@ from flask import Flask
 from services.cdr import store
 from services.cdr.app import create_app
 from services.cdr.handlers import Writer
+from services.cdr.housekeeping import Housekeeping
 from services.cdr.intake import Intake
 from services.cdr.settings import CdrSettings
+from services.cdr.teller import Teller
 from shared import basic_auth, health, logs, process
 from shared.broker.batches import BatchConsumer
 from shared.broker.connection import Broker
@@ -34,13 +36,22 @@ def build(settings: CdrSettings) -> tuple[Flask, Callable[[], None]]:
     spool = Spool(settings.state_dir / "cdr.sqlite")
     intake = Intake(broker, spool)
     engine = open_engine(settings.database_url.get_secret_value())
-    writer = Writer(engine)
+    teller = Teller(engine, broker)
+    writer = Writer(engine, on_stored=teller.wake)
+    housekeeping = Housekeeping(engine, keep_days=settings.cdr_keep_days)
     ready = partial(store.is_ready, engine)
-    records = BatchConsumer(broker, "cdr.raw", writer.store_cdrs, ready=ready)
+    # Two: while the database stores one batch, the next one is read.
+    records = [BatchConsumer(broker, "cdr.raw", writer.store_cdrs, ready=ready) for _ in range(2)]
     events = BatchConsumer(broker, "cdr.events", writer.store_events, ready=ready)
     broker.start()
-    for part in (intake, records, events):
-        part.start()
+    consumers = [*records, events]
+    for start in (
+        intake.start,
+        *(consumer.start for consumer in consumers),
+        teller.start,
+        housekeeping.start,
+    ):
+        start()
     app = create_app(
         take=intake.take,
         authenticate=basic_auth.required(
@@ -50,7 +61,13 @@ def build(settings: CdrSettings) -> tuple[Flask, Callable[[], None]]:
         health=health.blueprint({"spool": lambda: len(spool) >= 0}),
     )
     stop = partial(
-        process.stop_all, intake.stop, records.stop, events.stop, broker.stop, spool.close
+        process.stop_all,
+        intake.stop,
+        *(consumer.stop for consumer in consumers),
+        teller.stop,
+        housekeeping.stop,
+        broker.stop,
+        spool.close,
     )
     return app, stop
 

@@ -1,11 +1,13 @@
 """Events folded into the row of their call. Pure; neither order nor repetition matters."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 import orjson
+
+from shared.telephony.words import Direction
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,36 +53,82 @@ def fold(moments: Iterable[Moment]) -> dict[str, Any]:
     """
     call: dict[str, Any] = dict.fromkeys(_COLUMNS)
     call["sequence"], call["state"] = 0, "created"
-    for moment in moments:
+    for moment in sorted(moments, key=lambda moment: moment.sequence):
         call["call_id"] = moment.call_id
-        for name in ("crm_uuid", "product_code", "switch"):
+        call["at"] = min(call["at"] or moment.at, moment.at)
+        for name in ("crm_uuid", "product_code", "switch", "direction", "campaign"):
             call[name] = call[name] or moment.data.get(name)
-        if moment.state is not None and moment.sequence > call["sequence"]:
+        if moment.state is not None:
             call["sequence"], call["state"] = moment.sequence, moment.state
-        if moment.type == "call.created":
-            call |= {"created_at": moment.at, "direction": moment.data.get("direction")}
-        elif moment.type == "call.established":
-            call["answered_at"] = min(call["answered_at"] or moment.at, moment.at)
-        elif moment.type == "call.ended":
-            call |= {
-                "ended_at": moment.at,
-                "outcome": moment.data.get("outcome"),
-                "hangup_cause": moment.data.get("hangup_cause"),
-            }
+        if moment.type in _FOLDS:
+            _FOLDS[moment.type](call, moment)
     return call
 
 
+def legs_of(moments: Iterable[Moment]) -> set[str]:
+    """Return the legs that were told to exist."""
+    return {str(moment.data.get("leg_id")) for moment in moments if moment.type == "leg.created"}
+
+
+def _created(call: dict[str, Any], moment: Moment) -> None:
+    is_inbound = call["direction"] == Direction.INBOUND
+    call |= {
+        "created_at": moment.at,
+        "extension": moment.data.get("extension"),
+        "number": moment.data.get("from" if is_inbound else "to"),
+    }
+
+
+def _established(call: dict[str, Any], moment: Moment) -> None:
+    call["answered_at"] = min(call["answered_at"] or moment.at, moment.at)
+
+
+def _queued(call: dict[str, Any], moment: Moment) -> None:
+    call["queue"] = moment.data.get("queue")
+
+
+def _taken(call: dict[str, Any], moment: Moment) -> None:
+    call["agent"] = moment.data.get("agent")
+
+
+def _ended(call: dict[str, Any], moment: Moment) -> None:
+    call |= {"ended_at": moment.at, **{name: moment.data.get(name) for name in _FIGURES}}
+
+
+def _corrected(call: dict[str, Any], moment: Moment) -> None:
+    call |= {name: moment.data[name] for name in _FIGURES if name in moment.data}
+
+
+_FOLDS: Mapping[str, Callable[[dict[str, Any], Moment], None]] = {
+    "call.created": _created,
+    "call.established": _established,
+    "queue.joined": _queued,
+    "agent.answered": _taken,
+    "call.ended": _ended,
+    "call.corrected": _corrected,
+}
+
+# Of these the last one counts, or one changes what another said: they are folded together, out of
+# the timeline. Whatever else a moment says can be added to what is known already.
+DECISIVE = ("queue.joined", "agent.answered", "call.ended", "call.corrected")
+
+_FIGURES = ("outcome", "hangup_cause", "ring_ms", "talk_ms")
 _COLUMNS = (
     "call_id",
+    "at",
     "sequence",
     "state",
     "crm_uuid",
     "product_code",
     "direction",
     "switch",
+    "extension",
+    "number",
+    "queue",
+    "agent",
+    "campaign",
     "created_at",
     "answered_at",
     "ended_at",
-    "outcome",
-    "hangup_cause",
+    *_FIGURES,
 )

@@ -5,8 +5,12 @@ inside the JSON. Times are microseconds since 1970, "0" for what did not happen.
 """
 
 from collections.abc import Mapping
+from datetime import datetime
+from hashlib import sha256
 from typing import Any
 from urllib.parse import unquote
+
+import orjson
 
 from shared.messages.events import moment
 from shared.telephony.records import NotARecord, load
@@ -16,7 +20,12 @@ _LARGEST = 2**31 - 1
 _MOST_DIGITS = 18
 
 
-def read(body: bytes, *, leg_id: str) -> dict[str, Any]:
+def digest(raw: Any) -> bytes:
+    """Return what sets a record apart from another one of the same leg."""
+    return sha256(orjson.dumps(raw, option=orjson.OPT_SORT_KEYS)).digest()
+
+
+def read(body: bytes, *, leg_id: str, received_at: datetime) -> dict[str, Any]:
     """Return the columns of a record; what is missing in it is None.
 
     `leg_id` is the one of the request, for a record that does not name its own.
@@ -29,10 +38,17 @@ def read(body: bytes, *, leg_id: str) -> dict[str, Any]:
         raise NotARecord("it names no leg: variables.uuid is missing")
     started, answered, ended = (value.time(f"{what}_uepoch") for what in ("start", "answer", "end"))
     first_end = answered or ended
+    partner = value.text("originating_leg_uuid")
     return {
+        **dict.fromkeys(_LATER),
         "switch": _text(raw.get("switchname")) or "unknown",
         "leg_id": leg,
-        "call_id": value.text("call_id") or leg,
+        "at": received_at if started is None else moment(started),
+        "marks": [],
+        "leg": "b" if partner else "a",
+        "call_id": value.text("call_id") or partner or value.text("cc_member_session_uuid") or leg,
+        "queue": value.text("cc_queue"),
+        "agent": value.text("cc_agent"),
         "crm_uuid": value.text("crm_uuid"),
         "product_code": value.text("product_code"),
         "direction": value.text("call_direction") or value.text("direction"),
@@ -50,6 +66,23 @@ def read(body: bytes, *, leg_id: str) -> dict[str, Any]:
         "sip_status": value.number("sip_term_status"),
         "raw": raw,
     }
+
+
+_LATER = (
+    "campaign",
+    "ringing_at",
+    "bridged_at",
+    "answer_ms",
+    "hold_ms",
+    "hung_up_by",
+    "codec",
+    "mos",
+    "packets_in",
+    "packets_out",
+    "packets_lost",
+    "gateway",
+    "recording",
+)
 
 
 class _Values:

@@ -46,8 +46,12 @@ class Store:
         self._engine = engine
 
     def live_calls(self, *, after: str | None, limit: int) -> Sequence[CallRow]:
-        """Return calls that have not ended, by id, beginning behind `after`."""
-        query = select(CallRow).where(CallRow.ended_at.is_(None)).order_by(CallRow.call_id)
+        """Return calls that have not ended, by id, beginning behind `after`.
+
+        Of a call without a beginning only records are there: it is over.
+        """
+        query = select(CallRow).where(CallRow.ended_at.is_(None), CallRow.created_at.is_not(None))
+        query = query.order_by(CallRow.call_id)
         if after is not None:
             query = query.where(CallRow.call_id > after)
         return self._all(query.limit(limit))

@@ -22,6 +22,8 @@ from shared.dependency import DependencyAway
 # Two states of a database that is there but of no use yet: the tables are still to be made, and a
 # replica that is not the primary (PostgreSQL, appendix A: error codes).
 _NOT_READY = {"42P01", "25006"}
+# What was to be stored is larger than an index takes: it will be at the next try as well.
+_TOO_LARGE = "54000"
 
 
 def normalise(url: str) -> str:
@@ -92,6 +94,8 @@ def reaching() -> Iterator[None]:
     try:
         yield
     except (OperationalError, InterfaceError, PoolTimeout) as error:
+        if getattr(getattr(error, "orig", None), "pgcode", None) == _TOO_LARGE:
+            raise
         raise DependencyAway("the database is away") from error
     except DBAPIError as error:
         if getattr(error.orig, "pgcode", None) in _NOT_READY:

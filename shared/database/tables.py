@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import BigInteger, DateTime, Index, String, Text
+from sqlalchemy import BigInteger, DateTime, Identity, Index, String, Text, text
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
@@ -101,31 +101,120 @@ class RegistrationRow(Base):
 class CdrRow(Base):
     """One leg's call detail record. Writer: cdr.
 
-    `raw` is what the switch sent, so that nothing is lost where a column could not be filled.
+    One partition a month, by `at`: when the leg began, or when the record was stored where that
+    is not known. `raw` is what the switch sent, decoded, so that nothing is lost where a column
+    could not be filled; `marks` names the columns whose value was there and could not be used.
+    `CdrLegRow` is what makes a leg unique over all months.
     """
 
     __tablename__ = "cdrs"
-    __table_args__ = (Index("cdrs_by_call", "call_id"), Index("cdrs_by_crm", "crm_uuid"))
+    __table_args__ = (
+        Index("cdrs_by_call", "call_id"),
+        Index("cdrs_by_time", text("at DESC"), "switch", "leg_id"),
+        Index("cdrs_by_number", "number", postgresql_ops={"number": "text_pattern_ops"}),
+        *(
+            Index(
+                f"cdrs_by_{name}",
+                name,
+                text("at DESC"),
+                postgresql_where=text(f"{name} IS NOT NULL"),
+            )
+            for name in (
+                "crm_uuid",
+                "product_code",
+                "extension",
+                "queue",
+                "agent",
+                "campaign",
+                "hangup_cause",
+                "gateway",
+            )
+        ),
+        {"postgresql_partition_by": "RANGE (at)"},
+    )
 
     switch: Mapped[str] = mapped_column(String(128), primary_key=True)
     leg_id: Mapped[str] = mapped_column(String(256), primary_key=True)
+    at: Mapped[datetime] = mapped_column(primary_key=True)
     call_id: Mapped[str] = mapped_column(String(256))
     crm_uuid: Mapped[str | None] = mapped_column(Text)
     product_code: Mapped[str | None] = mapped_column(Text)
     direction: Mapped[str | None] = mapped_column(Text)
+    leg: Mapped[str | None] = mapped_column(Text)
     role: Mapped[str | None] = mapped_column(Text)
     extension: Mapped[str | None] = mapped_column(Text)
     number: Mapped[str | None] = mapped_column(Text)
+    queue: Mapped[str | None] = mapped_column(Text)
+    agent: Mapped[str | None] = mapped_column(Text)
+    campaign: Mapped[str | None] = mapped_column(Text)
     started_at: Mapped[datetime | None]
+    ringing_at: Mapped[datetime | None]
     answered_at: Mapped[datetime | None]
+    bridged_at: Mapped[datetime | None]
     ended_at: Mapped[datetime | None]
     ring_ms: Mapped[int | None]
+    answer_ms: Mapped[int | None]
     talk_ms: Mapped[int | None]
+    hold_ms: Mapped[int | None]
     hangup_cause: Mapped[str | None] = mapped_column(Text)
     q850: Mapped[int | None]
     sip_status: Mapped[int | None]
+    hung_up_by: Mapped[str | None] = mapped_column(Text)
+    codec: Mapped[str | None] = mapped_column(Text)
+    mos: Mapped[float | None]
+    packets_in: Mapped[int | None]
+    packets_out: Mapped[int | None]
+    packets_lost: Mapped[int | None]
+    gateway: Mapped[str | None] = mapped_column(Text)
+    recording: Mapped[str | None] = mapped_column(Text)
+    marks: Mapped[list[str]]
     stored_at: Mapped[datetime]
     raw: Mapped[dict[str, Any]]
+
+
+class CdrLegRow(Base):
+    """That a leg's record is stored, once for all months. Writer: cdr.
+
+    `digest` is the SHA-256 of the record as it came first: another one of the same leg with
+    another digest is kept in `CdrVariantRow`.
+    """
+
+    __tablename__ = "cdr_legs"
+    __table_args__ = (Index("cdr_legs_by_time", "at"),)
+
+    switch: Mapped[str] = mapped_column(String(128), primary_key=True)
+    leg_id: Mapped[str] = mapped_column(String(256), primary_key=True)
+    at: Mapped[datetime]
+    digest: Mapped[bytes]
+
+
+class CdrVariantRow(Base):
+    """A record of a leg that says something else than the one that came first. Writer: cdr."""
+
+    __tablename__ = "cdr_variants"
+
+    switch: Mapped[str] = mapped_column(String(128), primary_key=True)
+    leg_id: Mapped[str] = mapped_column(String(256), primary_key=True)
+    digest: Mapped[bytes] = mapped_column(primary_key=True)
+    received_at: Mapped[datetime]
+    raw: Mapped[dict[str, Any]]
+
+
+class CdrNewsRow(Base):
+    """An event about records that is still to be told. Writer: cdr.
+
+    It is committed with what it tells of, and goes once the broker has it. The columns are those
+    of `shared.messages.events.Event`.
+    """
+
+    __tablename__ = "cdr_news"
+
+    id: Mapped[int] = mapped_column(BigInteger, Identity(always=True), primary_key=True)
+    type: Mapped[str] = mapped_column(String(64))
+    subject: Mapped[str] = mapped_column(Text)
+    at: Mapped[int] = mapped_column(BigInteger)
+    fact: Mapped[str] = mapped_column(Text)
+    data: Mapped[dict[str, Any]]
 
 
 class CallEventRow(Base):
@@ -141,26 +230,53 @@ class CallEventRow(Base):
 
 
 class CallRow(Base):
-    """A call as it stands, folded from its events. Writer: cdr."""
+    """A call as it stands, folded from its events and its legs' records. Writer: cdr.
+
+    `at` is when it began, by whichever knows. `created_at`, `answered_at`, `ended_at`, `outcome`
+    and `hangup_cause` are what events told; the `recorded_` columns are the same out of the
+    `records` that are there, and `disagrees` names those in which the two differ. `missing` is
+    what was missed when the call was checked for completeness, at `checked_at`.
+    """
 
     __tablename__ = "calls"
     __table_args__ = (
         Index("calls_live", "created_at", postgresql_where="ended_at IS NULL"),
         Index("calls_by_crm", "crm_uuid"),
+        Index("calls_by_time", "at"),
+        Index("calls_unchecked", "at", postgresql_where="checked_at IS NULL"),
     )
 
     call_id: Mapped[str] = mapped_column(String(256), primary_key=True)
+    at: Mapped[datetime]
     sequence: Mapped[int]
     state: Mapped[str] = mapped_column(String(32))
     crm_uuid: Mapped[str | None] = mapped_column(Text)
     product_code: Mapped[str | None] = mapped_column(Text)
     direction: Mapped[str | None] = mapped_column(String(32))
     switch: Mapped[str | None] = mapped_column(String(128))
+    extension: Mapped[str | None] = mapped_column(Text)
+    number: Mapped[str | None] = mapped_column(Text)
+    queue: Mapped[str | None] = mapped_column(Text)
+    agent: Mapped[str | None] = mapped_column(Text)
+    campaign: Mapped[str | None] = mapped_column(Text)
     created_at: Mapped[datetime | None]
     answered_at: Mapped[datetime | None]
     ended_at: Mapped[datetime | None]
     outcome: Mapped[str | None] = mapped_column(String(32))
     hangup_cause: Mapped[str | None] = mapped_column(String(64))
+    ring_ms: Mapped[int | None]
+    talk_ms: Mapped[int | None]
+    records: Mapped[int]
+    recorded_outcome: Mapped[str | None] = mapped_column(String(32))
+    recorded_cause: Mapped[str | None] = mapped_column(String(64))
+    recorded_started_at: Mapped[datetime | None]
+    recorded_answered_at: Mapped[datetime | None]
+    recorded_ended_at: Mapped[datetime | None]
+    recorded_ring_ms: Mapped[int | None]
+    recorded_talk_ms: Mapped[int | None]
+    disagrees: Mapped[list[str] | None]
+    missing: Mapped[list[str] | None]
+    checked_at: Mapped[datetime | None]
 
 
 class SubscriptionRow(Base):
@@ -221,3 +337,17 @@ class DeliveryRow(Base):
     taken_at: Mapped[datetime]
     next_at: Mapped[datetime]
     done_at: Mapped[datetime | None]
+
+
+class TokenRow(Base):
+    """A token of the HTTP API and what it opens. Writer: gateway.
+
+    `digest` is the SHA-256 of the token, which is random and shown once.
+    """
+
+    __tablename__ = "tokens"
+
+    name: Mapped[str] = mapped_column(String(64), primary_key=True)
+    digest: Mapped[bytes] = mapped_column(unique=True)
+    scopes: Mapped[list[str]]
+    created_at: Mapped[datetime]

@@ -372,3 +372,51 @@ class SubscriptionSwitchedOff(EventData):
 
     name: str = Field(description="The subscription's name.")
     reason: str = Field(description="What the receiver answered.")
+
+
+class _RecordData(EventData):
+    """What events about records say of the call."""
+
+    call_id: str = Field(description="The call's id.")
+    crm_uuid: str | None = Field(description="The CRM's own id for it; null where it gave none.")
+    product_code: str | None = Field(description="As the CRM gave it; null where it gave none.")
+    switch: str = Field(description="The switch's name, as its record or its events have it.")
+    direction: str | None = Field(description="Who wanted the call; null where it is not known.")
+    queue: str | None = Field(description="The queue that the call was in; null where none.")
+    campaign: str | None = Field(description="The campaign it belongs to; null where none.")
+
+
+class CdrStored(_RecordData):
+    """A leg's record is in the database; once for each record."""
+
+    TYPE = "cdr.stored"
+
+    leg_id: str = Field(description="The switch's own id of the leg.")
+    leg: str | None = Field(description="`a` or `b`, as the record has it.")
+    role: str | None = Field(description="`agent`, `customer` or `supervisor`, where known.")
+    extension: str | None = Field(description="The agent's extension, where known.")
+    number: str | None = Field(description="The customer's number, where known.")
+    started_at: str | None = Field(
+        json_schema_extra={"format": "date-time"}, description="When the leg was made."
+    )
+    answered_at: str | None = Field(
+        json_schema_extra={"format": "date-time"}, description="When it was answered, if it was."
+    )
+    ended_at: str | None = Field(
+        json_schema_extra={"format": "date-time"}, description="When it ended."
+    )
+    ring_ms: int | None = Field(description="Milliseconds from made to answered, or to the end.")
+    talk_ms: int | None = Field(description="Milliseconds from answered to the end.")
+    hangup_cause: str | None = Field(description="FreeSWITCH's name of the cause.")
+
+
+class CdrMissing(_RecordData):
+    """Of a call, events and records do not cover each other after the time they should take."""
+
+    TYPE = "cdr.missing"
+
+    missing: Literal["record", "end"] = Field(
+        description="`record`: legs ended and their records did not come. "
+        "`end`: records are there, and no `call.ended` was told."
+    )
+    leg_ids: list[str] = Field(description="The legs whose records are missing, or are there.")

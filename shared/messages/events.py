@@ -60,6 +60,8 @@ EVENTS: Mapping[str, type[EventData]] = {
         event_data.SwitchDown,
         event_data.SubscriptionCut,
         event_data.SubscriptionSwitchedOff,
+        event_data.CdrStored,
+        event_data.CdrMissing,
     )
 }
 

@@ -7,9 +7,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.cdr.record import read
+from services.cdr.record import read as read_at
 from shared.telephony.records import NotARecord
 from tests import recordings
+
+NOW = datetime(2026, 11, 30, tzinfo=UTC)
+
+
+def read(body, *, leg_id):
+    """Read a record that came now."""
+    return read_at(body, leg_id=leg_id, received_at=NOW)
 
 
 def real(leg):

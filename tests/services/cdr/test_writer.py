@@ -4,6 +4,7 @@ import itertools
 import secrets
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from datetime import timedelta
 from functools import partial
 
 import orjson
@@ -15,7 +16,7 @@ from hypothesis import strategies as st
 from sqlalchemy import create_engine, func, make_url, select, text
 from sqlalchemy.orm import Session
 
-from services.cdr import store
+from services.cdr import handlers, store
 from services.cdr.fold import fold, read
 from services.cdr.handlers import Writer
 from services.cdr.intake import LEG
@@ -25,12 +26,21 @@ from shared.broker.connection import Broker
 from shared.broker.dead_letters import QUEUE, REASON
 from shared.broker.message import Message
 from shared.database.engine import open_engine
-from shared.database.tables import Base, CallEventRow, CallRow, CdrRow
+from shared.database.tables import (
+    Base,
+    CallEventRow,
+    CallRow,
+    CdrNewsRow,
+    CdrRow,
+    CdrVariantRow,
+)
 from tests import recordings
+from tests.services.cdr import building
 from tests.shared.broker.amqp import delivered
 from tests.telling import encoded, told
 from tests.waiting import until
 
+LONG = secrets.token_hex(10_000)
 SCENARIOS = ["s01", "s02", "s03", "s05", "s08", "s09", "s14", "s18"]
 
 
@@ -70,6 +80,7 @@ class Queues:
         broker, writer = Broker(self._url, name="writer"), Writer(engine)
         given = {"ready": partial(store.is_ready, engine), **given}
         consumers = [
+            BatchConsumer(broker, "cdr.raw", writer.store_cdrs, **given),
             BatchConsumer(broker, "cdr.raw", writer.store_cdrs, **given),
             BatchConsumer(broker, "cdr.events", writer.store_events, **given),
         ]
@@ -167,6 +178,10 @@ def test_every_record_is_stored_once(queues, engine, mark):
         (b"[]", "NotARecord: it is not a JSON object"),
         (b"{}", "NotARecord: it names no leg"),
         (b'{"variables": {"uuid": "%b"}}' % (b"x" * 300), "DataError"),
+        (
+            orjson.dumps({"variables": {"uuid": "x", "crm_uuid": LONG}}),
+            "OperationalError: (psycopg2.errors.ProgramLimitExceeded) index row",
+        ),
     ],
 )
 def test_what_is_no_record_does_not_harm_its_neighbours(queues, engine, mark, poison, reason):
@@ -184,6 +199,69 @@ def test_what_is_no_record_does_not_harm_its_neighbours(queues, engine, mark, po
     assert headers[REASON].startswith(reason)
     assert headers[QUEUE] == "cdr.raw"
     assert queues.hold_nothing()
+
+
+def variants_of(engine, leg_id):
+    """Return the causes in the other records of a leg."""
+    query = select(CdrVariantRow.raw).where(CdrVariantRow.leg_id == leg_id)
+    with engine.connect() as connection:
+        raws = connection.execute(query).scalars().all()
+    return sorted(raw["variables"]["hangup_cause"] for raw in raws)
+
+
+def test_another_record_of_a_leg_is_kept_as_a_variant(engine):
+    """In the same batch and in a later one, each once, counted and logged; the first one stays."""
+    leg_id = building.leg()
+    first, second, third = (
+        building.record(leg_id, hangup_cause=cause) for cause in ("ONE", "TWO", "THREE")
+    )
+    counted = handlers._VARIANTS._value.get()
+    writer = Writer(engine)
+    with structlog.testing.capture_logs() as logs:
+        writer.store_cdrs(building.posted(first, second, first, second))
+        writer.store_cdrs(building.posted(second, third))
+        writer.store_cdrs(building.posted(first, second, third))
+
+    assert building.cdr_of(engine, leg_id).hangup_cause == "ONE"
+    assert variants_of(engine, leg_id) == ["THREE", "TWO"]
+    assert handlers._VARIANTS._value.get() == counted + 2
+    assert [line["leg_id"] for line in logs if "variant" in line["event"]] == [leg_id] * 2
+
+
+def test_a_leg_is_stored_once_whatever_its_time(engine):
+    """The second record puts it into another month; it is a variant all the same."""
+    leg_id = building.leg()
+    writer = Writer(engine)
+    writer.store_cdrs(building.posted(building.record(leg_id)))
+    later = building.START + timedelta(days=40)
+    writer.store_cdrs(building.posted(building.record(leg_id, at=later)))
+
+    assert building.cdr_of(engine, leg_id).at == building.START
+    assert variants_of(engine, leg_id) == ["NORMAL_CLEARING"]
+
+
+def test_several_writers_store_each_leg_once(postgres):
+    """All of them have the same records, in orders of their own."""
+    engines = [open_engine(postgres.url) for _ in range(4)]
+    legs = [building.leg() for _ in range(300)]
+    bodies = [building.record(leg_id, call_id=legs[0]) for leg_id in legs]
+
+    def store(place):
+        ordered = bodies[place * 40 :] + bodies[: place * 40]
+        writer = Writer(engines[place])
+        for start in range(0, len(ordered), 50):
+            writer.store_cdrs(building.posted(*ordered[start : start + 50]))
+
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(store, range(4)))
+
+    with engines[0].connect() as connection:
+        for table, column in ((CdrRow, CdrRow.leg_id), (CdrNewsRow, CdrNewsRow.fact)):
+            found = select(func.count()).select_from(table).where(column.in_(legs))
+            assert connection.execute(found).scalar() == len(legs)
+    assert building.call_of(engines[0], legs[0])["records"] == len(legs)
+    for engine in engines:
+        engine.dispose()
 
 
 @pytest.mark.parametrize("leg_id", ["leg\0one", "é", "\U0001f4de"])
@@ -251,7 +329,7 @@ def test_nothing_is_lost_while_the_database_is_away(queues, postgres, mark, how)
         queues.tell(event)
 
     with structlog.testing.capture_logs() as logs, queues.written_to(away.engine):
-        until(lambda: sum("nothing can be stored" in line["event"] for line in logs) == 2)
+        until(lambda: sum("nothing can be stored" in line["event"] for line in logs) >= 2)
         away.come_back()
         until(lambda: len(cdrs(away.engine, mark)) == 2)
         until(lambda: call_row(away.engine, mark) is not None)
@@ -292,8 +370,9 @@ def call_row(engine, mark):
 
 
 def columns(row):
-    """Return a call's row as `fold` gives it."""
-    return {column.name: getattr(row, column.name) for column in CallRow.__table__.columns}
+    """Return a call's row as `fold` gives it, where there is no record."""
+    assert (row.records, row.recorded_outcome, row.missing, row.checked_at) == (0, None, None, None)
+    return {name: getattr(row, name) for name in fold([])}
 
 
 def timeline(engine, mark):

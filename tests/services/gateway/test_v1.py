@@ -143,13 +143,13 @@ def keep(engine, *rows):
 
 def call_row(call_id, **columns):
     """Return a call that lives."""
-    given = {"sequence": 1, "state": "created", "created_at": START, **columns}
-    return CallRow(call_id=call_id, **given)
+    given = {"sequence": 1, "state": "created", "created_at": START, "at": START, "records": 0}
+    return CallRow(call_id=call_id, **(given | columns))
 
 
 def cdr_row(call_id, leg_id, **columns):
     """Return a leg's record."""
-    given = {"switch": "fs1", "stored_at": START, "raw": {}, **columns}
+    given = {"switch": "fs1", "at": START, "stored_at": START, "marks": [], "raw": {}, **columns}
     return CdrRow(call_id=call_id, leg_id=leg_id, **given)
 
 
@@ -342,6 +342,7 @@ def test_only_calls_that_live_are_listed(client, engine, word):
         engine,
         *(call_row(call_id, crm_uuid="123", switch="fs1") for call_id in reversed(live)),
         call_row(f"{word}-1-over", state="ended", ended_at=START, outcome="answered"),
+        call_row(f"{word}-2-of-which-only-records-are-there", state="recorded", created_at=None),
     )
 
     listed = pages(client, "/v1/calls", "calls")
