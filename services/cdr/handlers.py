@@ -3,6 +3,7 @@
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 
 import structlog
@@ -30,7 +31,8 @@ class Writer:
         # One leg twice in one statement would be an error.
         cdrs: dict[tuple[str, str], dict[str, Any]] = {}
         for delivery in batch:
-            cdr = read_record(delivery.body, leg_id=str(delivery.headers.get(LEG, "")))
+            leg_id = str(delivery.headers.get(LEG, ""))
+            cdr = read_record(delivery.body, leg_id=leg_id, received_at=datetime.now(UTC))
             cdrs.setdefault((cdr["switch"], cdr["leg_id"]), cdr)
         with reaching():
             new = store.keep_cdrs(self.engine, list(cdrs.values()))
