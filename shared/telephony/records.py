@@ -23,6 +23,10 @@ _MOST_DIGITS = 18
 _STAMPS = ("start_stamp", "end_stamp", "profile_start_stamp", "answer_stamp")
 # A character that switch_url_encode replaces, or a % that it did not write.
 _NOT_ENCODED = re.compile(r"[^!$'()*,\-./0-9A-Z_a-z~%]|%(?![0-9A-Fa-f]{2})")
+_BREAK = "\0"  # stands in no value: what was one has been replaced
+_ESCAPE = re.compile("(%[0-7][0-9A-Fa-f])")
+_BEYOND_ASCII = re.compile("%[89A-Fa-f][0-9A-Fa-f]")
+_CHARACTERS = {f"%{c:02{case}}": chr(c) for c in range(1, 128) for case in "Xx"} | {"%00": "\ufffd"}
 _NEXT_VARIABLE = re.compile(r'","(?=[^"\s]{1,200}":")')
 
 
@@ -34,7 +38,7 @@ def load(body: bytes) -> dict[str, Any]:
     record = _load_json(text, was_encoded)
     variables = record.get("variables")
     if isinstance(variables, dict) and _are_encoded(variables):
-        record["variables"] = {name: _decoded(value) for name, value in variables.items()}
+        variables.update(_decoded(variables))
     return record
 
 
@@ -71,7 +75,8 @@ def _load_json(text: bytes, was_encoded: bool) -> dict[str, Any]:
         record, is_clean = _load_spoilt(text.decode("utf-8", "replace"), was_encoded), False
     if not isinstance(record, dict):
         raise NotARecord("its JSON is not an object")
-    _check_depth(record, _DEEPEST)
+    if text.count(b"{") + text.count(b"[") > _DEEPEST:
+        _check_depth(record, _DEEPEST)
     return record if is_clean else _storable(record)
 
 
@@ -120,10 +125,19 @@ def _are_encoded(variables: Mapping[str, Any]) -> bool:
     return "%" in values and _NOT_ENCODED.search(values) is None
 
 
-def _decoded(value: Any) -> Any:
-    if isinstance(value, str) and "%" in value:
-        return unquote(value).replace("\0", "\ufffd")
-    return value
+def _decoded(variables: Mapping[str, Any]) -> dict[str, str]:
+    """Return those variables that hold an escape, decoded.
+
+    All in one go, as ASCII escapes nearly always are: each by itself takes twice as long, which is
+    a third of what the whole record takes.
+    """
+    values = {n: v for n, v in variables.items() if isinstance(v, str) and "%" in v}
+    together = _BREAK.join(values.values())
+    if _BEYOND_ASCII.search(together):
+        return {name: unquote(value).replace(_BREAK, "\ufffd") for name, value in values.items()}
+    pieces = _ESCAPE.split(together)
+    pieces[1::2] = map(_CHARACTERS.__getitem__, pieces[1::2])
+    return dict(zip(values, "".join(pieces).split(_BREAK), strict=True))
 
 
 def _check_depth(value: Any, left: int) -> None:

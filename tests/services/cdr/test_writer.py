@@ -26,6 +26,7 @@ from shared.broker.dead_letters import QUEUE, REASON
 from shared.broker.message import Message
 from shared.database.engine import open_engine
 from shared.database.tables import Base, CallEventRow, CallRow, CdrRow
+from shared.telephony.records import load
 from tests import recordings
 from tests.shared.broker.amqp import delivered
 from tests.telling import encoded, told
@@ -156,7 +157,7 @@ def test_every_record_is_stored_once(queues, engine, mark):
     stored = cdrs(engine, mark)
     assert len(stored) == len(told)
     raw = {row.leg_id: row.raw for row in stored}
-    assert raw == {orjson.loads(b)["variables"]["uuid"]: orjson.loads(b) for _, b in told}
+    assert raw == {orjson.loads(b)["variables"]["uuid"]: load(b) for _, b in told}
     assert queues.hold_nothing()
 
 

@@ -3,7 +3,7 @@
 import base64
 import json
 from datetime import UTC, datetime
-from urllib.parse import quote, quote_plus
+from urllib.parse import quote, quote_plus, unquote
 
 import orjson
 import pytest
@@ -264,3 +264,21 @@ def test_encoded_values_come_back_as_they_were(variables, twice):
         return
     assert load(text)["variables"] == wanted
     assert load(b"cdr=" + encoded(text, twice=twice))["variables"] == wanted
+
+
+@given(
+    values=st.lists(
+        st.text("%%%0123479aAbBcCfF é\x1f", max_size=12) | st.binary(max_size=6).map(quote),
+        min_size=1,
+        max_size=6,
+    )
+)
+def test_escapes_are_read_as_everybody_reads_them(values):
+    """Whatever stands between them, and however many values there are."""
+    variables = {f"v{number}": value for number, value in enumerate(values)}
+    stamp = {"start_stamp": "2026-11-23%2004%3A19%3A49"}
+    found = load(orjson.dumps({"variables": stamp | variables}))["variables"]
+
+    assert {name: found[name] for name in variables} == {
+        name: unquote(value).replace("\0", "\ufffd") for name, value in variables.items()
+    }
