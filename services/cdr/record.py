@@ -17,6 +17,7 @@ from shared.messages.events import moment
 from shared.telephony.records import NotARecord, load, oldest_profile, text_of
 
 _LONGEST_SWITCH = 128
+_LONGEST_LEG = 256
 _LONGEST_CAUSE = 64
 _LONGEST_PATH = 1024
 _MOST_MOS = 5.0
@@ -34,20 +35,15 @@ def read(body: bytes, *, leg_id: str, received_at: datetime) -> dict[str, Any]:
     """
     raw = load(body)
     values = Values(raw.get("variables"), received_at)
-    # xml_cdr and format_cdr put their prefix of a first leg's file in front of it.
-    leg_id = values.said("uuid") or leg_id.removeprefix("a_").replace("\0", "\ufffd")
-    if not leg_id:
-        raise NotARecord("it names no leg: variables.uuid is missing, and so is ?uuid= in its URL")
+    switch, leg_id = _named(raw, leg_id)
     whose = belonging(raw, values, leg_id)
-    times = _times(values)
+    times = _times(raw, values)
     started = times["started_at"]
     if started is None:
         values.marks.add("at")
     columns = {
-        "switch": values.cut(
-            "switch", text_of(raw.get("switchname")) or "unknown", _LONGEST_SWITCH
-        ),
-        "leg_id": values.cut("leg_id", leg_id),
+        "switch": values.cut("switch", switch, _LONGEST_SWITCH),
+        "leg_id": values.cut("leg_id", leg_id, _LONGEST_LEG),
         "at": received_at if started is None else moment(started),
         **whose,
         "crm_uuid": values.text("crm_uuid", "crm_uuid"),
@@ -73,12 +69,31 @@ def read(body: bytes, *, leg_id: str, received_at: datetime) -> dict[str, Any]:
     return {**columns, "marks": sorted(values.marks), "raw": raw}
 
 
+def key_of(raw: Mapping[str, Any], *, leg_id: str) -> tuple[str, str]:
+    """Return the switch and the leg that a record's row is found by, of a record from `load`.
+
+    `leg_id` is as for `read`. Raise `NotARecord` where nothing names a leg.
+    """
+    switch, leg = _named(raw, leg_id)
+    return switch[:_LONGEST_SWITCH], leg[:_LONGEST_LEG]
+
+
 def digest(raw: Mapping[str, Any]) -> bytes:
     """Return what tells two records apart, whatever the order of their fields."""
     return sha256(orjson.dumps(raw, option=orjson.OPT_SORT_KEYS)).digest()
 
 
-def _times(values: Values) -> dict[str, int | None]:
+def _named(raw: Mapping[str, Any], leg_id: str) -> tuple[str, str]:
+    variables = raw.get("variables")
+    told = text_of(variables.get("uuid")) if isinstance(variables, dict) else None
+    # xml_cdr and format_cdr put the prefix of a first leg's file in front of it.
+    asked = leg_id.removeprefix("a_").replace("\0", "\ufffd").encode(errors="replace").decode()
+    if not (told or asked):
+        raise NotARecord("it names no leg: variables.uuid is missing, and so is ?uuid= in its URL")
+    return text_of(raw.get("switchname")) or "unknown", told or asked
+
+
+def _times(raw: Mapping[str, Any], values: Values) -> dict[str, int | None]:
     times = {
         "started_at": values.time("started_at", "start"),
         "ringing_at": values.time("ringing_at", "progress", "progress_media"),
@@ -87,11 +102,13 @@ def _times(values: Values) -> dict[str, int | None]:
         "ended_at": values.time("ended_at", "end"),
     }
     started = times["started_at"]
-    early = [stamp for stamp in times.values() if stamp and started and stamp < started]
-    if early and values.said("recovered") == "true":
+    if started is not None and values.said("recovered") == "true":
         # It was taken up again after its switch had died, and says since when it is there again.
-        values.marks.add("started_at")
-        times["started_at"] = started = min(early)
+        first = values.stamp("started_at", _first_times(raw).get("profile_created_time"))
+        known = [stamp for stamp in (first, *times.values()) if stamp is not None]
+        if min(known) < started:
+            values.marks.add("started_at")
+            times["started_at"] = started = min(known)
     for name, stamp in times.items():
         happened = [other for other in times.values() if other is not None]
         is_wrong = (name == "ended_at" and stamp is not None and stamp < max(happened)) or (
@@ -101,6 +118,13 @@ def _times(values: Values) -> dict[str, int | None]:
             values.marks.add(name)
             times[name] = None
     return times
+
+
+def _first_times(raw: Mapping[str, Any]) -> Mapping[str, Any]:
+    flow = raw.get("callflow")
+    oldest = flow[-1] if isinstance(flow, list) and flow else None
+    times = oldest.get("times") if isinstance(oldest, dict) else None
+    return times if isinstance(times, dict) else {}
 
 
 def _lengths(values: Values, times: Mapping[str, int | None]) -> dict[str, int | None]:

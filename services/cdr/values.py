@@ -74,18 +74,25 @@ class Values:
         return self._variables.get(name)
 
     def time(self, column: str, *events: str) -> int | None:
-        """Return when the first of some things happened that did, in microseconds.
+        """Return when the first of some things happened that did, in microseconds."""
+        for event in events:
+            for name, scale in ((f"{event}_uepoch", 1), (f"{event}_epoch", 1_000_000)):
+                stamp = self.stamp(column, self._variables.get(name), scale)
+                if stamp is not None:
+                    return stamp
+        return None
+
+    def stamp(self, column: str, value: Any, scale: int = 1) -> int | None:
+        """Return a time in microseconds; None for what did not happen, which is 0.
 
         A time that is far from now is no time: clocks begin in 1970, and some end in 2036.
         """
-        for event in events:
-            for name, scale in ((f"{event}_uepoch", 1), (f"{event}_epoch", 1_000_000)):
-                stamp = self._number(column, [self._variables.get(name)])
-                if not stamp:  # 0 is what did not happen
-                    continue
-                if self._earliest <= stamp * scale <= self._latest:
-                    return int(stamp * scale)
-                self.marks.add(column)
+        stamp = self._number(column, [value])
+        if not stamp:
+            return None
+        if self._earliest <= stamp * scale <= self._latest:
+            return int(stamp * scale)
+        self.marks.add(column)
         return None
 
     def _number(self, column: str, values: Any) -> float | int | None:

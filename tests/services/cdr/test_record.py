@@ -9,9 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from services.cdr import record
-from services.cdr.record import digest
+from services.cdr.record import digest, key_of
 from shared.telephony.identity import customer_leg_id
-from shared.telephony.records import NotARecord
+from shared.telephony.records import NotARecord, load
 from tests import recordings
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)  # on the day of the recordings
@@ -223,6 +223,39 @@ def test_numbers_may_be_text_and_text_may_be_numbers():
     assert one.pop("raw") != other.pop("raw")
     assert one == other
     assert one["marks"] == []
+
+
+@pytest.mark.parametrize("asked", ["leg-1", "a_leg-1"])
+def test_a_row_is_found_by_what_its_record_is_known_by(asked):
+    """Whoever asks whether a record is stored uses the same key, and it fits the columns."""
+    long = "x" * 5000
+    bodies = [
+        (b"{}", asked, ("unknown", "leg-1")),
+        (b'{"switchname": "fs1", "variables": {"uuid": 7}}', asked, ("fs1", "7")),
+        (orjson.dumps({"switchname": long}), long, (long[:128], long[:256])),
+        (b"{}", "\0\ud800", ("unknown", "\ufffd?")),
+    ]
+    for body, leg_id, key in bodies:
+        row = read(body, leg_id=leg_id)
+        assert (row["switch"], row["leg_id"]) == key_of(load(body), leg_id=leg_id) == key
+
+
+def test_a_leg_that_was_taken_up_again_began_when_it_first_began():
+    """Its switch died under it; the first profile still knows when it was made."""
+    times = {"profile_created_time": ago(60)}
+    cdr = columns(
+        {
+            "recovered": "true",
+            "start_uepoch": ago(20),
+            "answer_uepoch": ago(50),
+            "end_uepoch": ago(5),
+        },
+        callflow=[{"times": {"profile_created_time": ago(20)}}, {"times": times}],
+    )
+
+    assert cdr["started_at"] == cdr["at"] == NOW - timedelta(seconds=60)
+    assert (cdr["ring_ms"], cdr["talk_ms"]) == (10_000, 45_000)
+    assert cdr["marks"] == ["started_at"]
 
 
 def test_a_second_leg_is_known_by_its_id_alone():
