@@ -49,7 +49,7 @@ def read(body: bytes, *, leg_id: str, received_at: datetime) -> dict[str, Any]:
         "crm_uuid": values.text("crm_uuid", "crm_uuid"),
         "product_code": values.text("product_code", "product_code"),
         "queue": values.text("queue", "cc_queue"),
-        "agent": (values.text("agent", "cc_agent") or "").partition("@")[0] or None,
+        "agent": values.text("agent", "cc_agent"),
         "campaign": values.text("campaign", "campaign"),
         **{name: at(stamp) for name, stamp in times.items()},
         **_lengths(values, times),

@@ -30,22 +30,24 @@ def unwrap(body: bytes) -> tuple[bytes, bool]:
         raise NotARecord("it is empty")
     if text.startswith(_RECORD):
         return text, False
-    if text.startswith(b"%"):
-        field = text.partition(b"&")[0].replace(b"+", b" ")
-        return _begun(unquote_to_bytes(field), "URL-encoded"), True
-    try:
-        packed = _SPACES.sub(b"", text).rstrip(b"=")
-        plain = b64decode(packed + b"=" * (-len(packed) % 4), validate=True)
-    except (binascii.Error, ValueError):
+    is_encoded = text.startswith(b"%")
+    plain = _decoded(text) if is_encoded else _unpacked(text)
+    if not plain.startswith(_RECORD):
         raise NotARecord(
             "it is neither JSON (it would begin with {) nor XML (<), nor either of them URL-encoded"
             " or in base64"
-        ) from None
-    return _begun(plain, "base64"), False
+        )
+    return plain, is_encoded
 
 
-def _begun(text: bytes, how: str) -> bytes:
-    text = text.strip(_BLANK)
-    if not text.startswith(_RECORD):
-        raise NotARecord(f"it is {how}, but of neither JSON ({{) nor XML (<)")
-    return text
+def _decoded(text: bytes) -> bytes:
+    # A switch writes a space as %20, and others as +; a + is %2B with both.
+    return unquote_to_bytes(text.partition(b"&")[0].replace(b"+", b" ")).strip(_BLANK)
+
+
+def _unpacked(text: bytes) -> bytes:
+    packed = _SPACES.sub(b"", text).rstrip(b"=")
+    try:
+        return b64decode(packed + b"=" * (-len(packed) % 4), validate=True).strip(_BLANK)
+    except binascii.Error:
+        return b""

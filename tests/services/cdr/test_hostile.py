@@ -1,6 +1,7 @@
 """Any bytes at the door: an answer in time, and columns or a reason at the other end."""
 
 import base64
+import secrets
 from datetime import UTC, datetime
 from io import BytesIO
 
@@ -8,10 +9,12 @@ import orjson
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from sqlalchemy import insert, select
 
 from services.cdr import record
 from services.cdr.app import create_app
 from shared import basic_auth, health
+from shared.database.tables import CdrLegRow, CdrRow, CdrVariantRow
 from shared.telephony.records import NotARecord
 from tests import recordings
 
@@ -154,3 +157,26 @@ def test_any_post_is_answered(client, body, content_type, query):
     )
 
     assert answer.status_code == (200 if body else 400)
+
+
+def test_the_longest_values_fit_into_every_index(engine):
+    """Four bytes a character, of which no two are alike: what is cut is cut short enough."""
+    long = "".join(chr(0x10000 + secrets.randbelow(0xFFFF)) for _ in range(3000))
+    names = ("uuid", "call_id", "crm_uuid", "product_code", "agent_extension", "customer_number")
+    names += ("cc_queue", "cc_agent", "campaign", "hangup_cause", "read_codec", "sip_gateway_name")
+    names += ("cc_record_filename",)
+    body = orjson.dumps({"switchname": long, "variables": dict.fromkeys(names, long)})
+    row = record.read(body, leg_id="", received_at=NOW)
+    with engine.begin() as connection:
+        connection.execute(insert(CdrRow).values(**row, stored_at=NOW))
+        mark = {
+            "switch": row["switch"],
+            "leg_id": row["leg_id"],
+            "digest": record.digest(row["raw"]),
+        }
+        connection.execute(insert(CdrLegRow).values(**mark, at=row["at"]))
+        connection.execute(insert(CdrVariantRow).values(**mark, received_at=NOW, raw=row["raw"]))
+        found = connection.execute(select(CdrRow).where(CdrRow.leg_id == row["leg_id"])).one()
+
+    assert found.number == long[:256]
+    assert len(found.marks) == len(names) + 1 + 1  # the switch, and the time
