@@ -21,7 +21,8 @@ def create_app(
 ) -> Flask:
     """Return the app. `take` returns once a record is safe."""
     app = Flask(__name__)
-    app.config["MAX_CONTENT_LENGTH"] = _LONGEST_RECORD
+    # One byte more, to know: of a body that does not say its length, no more is read than this.
+    app.config["MAX_CONTENT_LENGTH"] = _LONGEST_RECORD + 1
     app.register_blueprint(health)
     routes = Blueprint("cdr", __name__)
     routes.before_request(authenticate)
@@ -36,6 +37,8 @@ def create_app(
         record = request.get_data()
         if not record:
             return _say(400, "the body is empty: post one record")
+        if len(record) > _LONGEST_RECORD:
+            return _say(413, f"the record is longer than {_LONGEST_RECORD} bytes")
         leg_id = request.args.get("uuid", "")[:_LONGEST_LEG_ID]
         try:
             take(leg_id, record)

@@ -4,6 +4,7 @@ import secrets
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from io import BytesIO
 from urllib.parse import quote
 
 import pytest
@@ -132,6 +133,21 @@ def test_the_longest_record_is_taken_and_a_longer_one_refused(client, taken):
     assert client.post("/cdr?uuid=leg", data=longest, auth=RIGHT).status_code == 200
     assert client.post("/cdr?uuid=leg", data=longest + b"x", auth=RIGHT).status_code == 413
     assert taken == [("leg", longest)]
+
+
+@pytest.mark.parametrize(("more", "status"), [(0, 200), (1, 413), (100, 413)])
+def test_no_record_is_cut_that_does_not_say_its_length(client, taken, more, status):
+    """In chunks, its length is known at its end."""
+    answer = client.post(
+        "/cdr?uuid=leg",
+        input_stream=BytesIO(b"x" * ((16 << 20) + more)),
+        headers={"Transfer-Encoding": "chunked"},
+        environ_overrides={"wsgi.input_terminated": True},
+        auth=RIGHT,
+    )
+
+    assert answer.status_code == status
+    assert [len(record) for _, record in taken] == ([16 << 20] if status == 200 else [])
 
 
 def test_the_longest_record_reaches_the_broker(rabbit, channel, tmp_path):
