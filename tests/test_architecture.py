@@ -17,12 +17,14 @@ MODULES = sorted(
 PURE = {
     "services/cdr/agreement.py",
     "services/cdr/bridges.py",
+    "services/cdr/belonging.py",
     "services/cdr/fold.py",
     "services/cdr/months.py",
     "services/cdr/news.py",
     "services/cdr/record.py",
     "services/cdr/rows.py",
     "services/cdr/verdict.py",
+    "services/cdr/values.py",
     "services/dialer/plan.py",
     "services/directory/documents.py",
     "services/directory/lookup.py",
@@ -57,6 +59,8 @@ PURE = {
     "shared/switch/frames.py",
     "shared/telephony/causes.py",
     "shared/telephony/identity.py",
+    "shared/telephony/record_envelope.py",
+    "shared/telephony/record_xml.py",
     "shared/telephony/records.py",
     "shared/telephony/words.py",
 }

@@ -1,7 +1,8 @@
 """A record is safe before the switch is told so: with the broker, else on our disk.
 
 A switch posts from inside the call's own thread, and keeps the dead channel for as long as we
-take. So nobody here waits for the database, and not for long for the broker.
+take. So nobody here waits for the database, and not for long for the broker: once it has let one
+record wait in vain, all others go to the disk, until it confirms one of them.
 """
 
 import threading
@@ -14,9 +15,11 @@ from shared.broker.message import BrokerAway, Message, Unroutable
 from shared.broker.resend import resend
 from shared.spool import Spool, SpoolUnwritable
 
-_CONFIRM_SECONDS = 0.2
+_CONFIRM_SECONDS = 0.12  # half of what a switch may wait: the disk comes after it
+_RESEND_SECONDS = 2.0
 _PAUSE_SECONDS = 0.5
 _AT_ONCE = 200
+_BYTES_AT_ONCE = 32 << 20
 
 LEG = "x-leg-id"
 
@@ -30,6 +33,7 @@ class Intake:
         self._broker = broker
         self._spool = spool
         self._stopping = threading.Event()
+        self._silent = threading.Event()
         self._thread = threading.Thread(target=self._drain, name="cdr-spool", daemon=True)
 
     def start(self) -> None:
@@ -46,16 +50,29 @@ class Intake:
 
         A record that the broker took without our hearing of it is sent again: it is stored once.
         """
-        if self._broker.connected:
-            confirmed = self._broker.publish(_message(leg_id, record))
-            try:
-                confirmed.result(_CONFIRM_SECONDS)
-            except (TimeoutError, BrokerAway, Unroutable) as error:
-                confirmed.cancel()
-                log.warning("record goes to the spool", leg_id=leg_id, error=repr(error))
-            else:
-                return
-        self._spool.append(leg_id, record)
+        asked = self._broker.connected and not self._silent.is_set()
+        if asked and self._confirmed(leg_id, record):
+            return
+        try:
+            self._spool.append(leg_id, record)
+        except SpoolUnwritable:
+            # Also a broker that was silent a moment ago is better than none.
+            if asked or not self._broker.connected or not self._confirmed(leg_id, record):
+                raise
+
+    def _confirmed(self, leg_id: str, record: bytes) -> bool:
+        """Send a record; tell whether the broker said in time that it has it."""
+        confirmed = self._broker.publish(_message(leg_id, record))
+        try:
+            confirmed.result(_CONFIRM_SECONDS)
+        except (TimeoutError, BrokerAway, Unroutable) as error:
+            confirmed.cancel()
+            if isinstance(error, TimeoutError):
+                self._silent.set()
+            log.warning("record not confirmed", leg_id=leg_id, error=repr(error))
+            return False
+        self._silent.clear()
+        return True
 
     def _drain(self) -> None:
         while not self._stopping.wait(_PAUSE_SECONDS):
@@ -69,12 +86,15 @@ class Intake:
 
     def _send_oldest(self) -> bool:
         """Send what has waited longest; tell whether there may be more."""
-        rows = self._spool.oldest(_AT_ONCE)
+        # Of a broker that confirms nothing, one record finds out when it does again.
+        limit = 1 if self._silent.is_set() else _AT_ONCE
+        rows = self._spool.oldest(limit, most_bytes=_BYTES_AT_ONCE)
         waiting = [(place, _message(leg_id, record)) for place, leg_id, record in rows]
-        count = resend(self._broker, self._spool, waiting, timeout=_CONFIRM_SECONDS * 10)
+        count = resend(self._broker, self._spool, waiting, timeout=_RESEND_SECONDS)
         if count:
+            self._silent.clear()
             log.info("spooled records sent", records=count)
-        return count == _AT_ONCE
+        return count == len(rows) > 0
 
 
 def _message(leg_id: str, record: bytes) -> Message:

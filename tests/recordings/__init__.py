@@ -23,3 +23,9 @@ def posts(scenario: str, to: str) -> list[dict[str, Any]]:
 def names() -> list[str]:
     """Return all scenarios."""
     return sorted(folder.name for folder in RECORDINGS.glob("s[0-9]*"))
+
+
+def formats() -> list[dict[str, Any]]:
+    """Return one leg's record as each module posted it: module, settings and `body`."""
+    lines = (RECORDINGS / "formats" / "posts.jsonl").read_text(encoding="utf-8")
+    return [json.loads(line) for line in lines.strip().split("\n")]

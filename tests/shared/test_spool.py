@@ -6,6 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from shared.spool import Spool, SpoolUnwritable
+from tests.waiting import until
 
 
 @pytest.fixture
@@ -110,6 +111,49 @@ def test_a_message_that_was_not_kept_is_told(spool):
     spool.append("c", b"3")
 
     assert [name for _, name, _ in spool.oldest(10)] == ["a", "c"]
+
+
+def test_what_comes_together_reaches_the_disk_together(spool):
+    """A hundred who wait for the same disk wait for it once or twice, not a hundred times."""
+    commits = []
+    spool._database.set_trace_callback(lambda said: commits.append(said) if said == "COMMIT" else 0)
+    with ThreadPoolExecutor(50) as pool, spool._lock:  # the disk is busy while they come
+        waiting = [pool.submit(spool.append, f"leg-{number}", b"") for number in range(50)]
+        until(lambda: len(spool._coming) == 50)
+        spool._lock.release()
+        assert [future.result(10) for future in waiting] == [None] * 50
+        spool._lock.acquire()
+
+    assert commits == ["COMMIT"]
+    assert {name for _, name, _ in spool.oldest(99)} == {f"leg-{number}" for number in range(50)}
+
+
+def test_one_that_the_disk_has_no_room_for_takes_no_other_along(spool):
+    """Each that came with it is told its own fate."""
+    spool._database.execute("PRAGMA max_page_count=40")
+    bodies = {"small": b"1", "large": b"x" * 1_000_000, "last": b"2"}
+    with ThreadPoolExecutor(3) as pool, spool._lock:
+        waiting = {}
+        for place, (name, body) in enumerate(bodies.items()):
+            waiting[name] = pool.submit(spool.append, name, body)
+            until(lambda: len(spool._coming) == place + 1)  # noqa: B023
+        spool._lock.release()
+        errors = {name: future.exception(10) for name, future in waiting.items()}
+        spool._lock.acquire()
+
+    assert isinstance(errors["large"], SpoolUnwritable)
+    assert (errors["small"], errors["last"]) == (None, None)
+    assert [name for _, name, _ in spool.oldest(9)] == ["small", "last"]
+
+
+def test_no_more_is_read_at_once_than_fits(spool):
+    """Of long messages few, but always one."""
+    for name in ("a", "b", "c"):
+        spool.append(name, b"x" * 100)
+
+    assert [name for _, name, _ in spool.oldest(9, most_bytes=250)] == ["a", "b"]
+    assert [name for _, name, _ in spool.oldest(9, most_bytes=10)] == ["a"]
+    assert [name for _, name, _ in spool.oldest(9)] == ["a", "b", "c"]
 
 
 @pytest.mark.parametrize(

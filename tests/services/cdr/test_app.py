@@ -1,6 +1,10 @@
 """`POST /cdr`, as a switch sees it."""
 
+import secrets
+import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
+from io import BytesIO
 from urllib.parse import quote
 
 import pytest
@@ -12,7 +16,10 @@ from shared import basic_auth, health
 from shared.broker.connection import Broker
 from shared.spool import Spool, SpoolUnwritable
 from tests import recordings
+from tests.services.cdr.test_intake import DeafBroker
+from tests.waiting import until
 
+NOWHERE = "amqp://voice:none@127.0.0.1:1/%2F"
 RIGHT = ("switch", "pässword")
 
 
@@ -82,7 +89,7 @@ def test_many_at_once_are_all_safe(broker, channel, tmp_path):
 def test_without_a_broker_the_record_goes_to_the_disk(tmp_path):
     """200 all the same, at once."""
     spool = Spool(tmp_path / "cdr.sqlite")
-    away = Broker("amqp://voice:none@127.0.0.1:1/%2F", name="nowhere")
+    away = Broker(NOWHERE, name="nowhere")
     client = application(Intake(away, spool).take).test_client()
 
     assert client.post("/cdr?uuid=leg-1", data=b"record", auth=RIGHT).status_code == 200
@@ -94,7 +101,7 @@ def test_what_nobody_takes_stays_with_the_switch(tmp_path):
     """503: the switch writes it to its own disk, from where it is collected."""
     spool = Spool(tmp_path / "cdr.sqlite")
     spool._database.execute("PRAGMA query_only=1")
-    away = Broker("amqp://voice:none@127.0.0.1:1/%2F", name="nowhere")
+    away = Broker(NOWHERE, name="nowhere")
     client = application(Intake(away, spool).take).test_client()
 
     with structlog.testing.capture_logs() as logs:
@@ -120,12 +127,72 @@ def test_an_empty_body_is_refused(client, taken):
 
 
 def test_the_longest_record_is_taken_and_a_longer_one_refused(client, taken):
-    """1 MiB; a switch writes a hundredth of it."""
-    longest = b"x" * (1024 * 1024)
+    """16 MiB, as long as the broker takes it; a switch writes a thousandth of it."""
+    longest = b"x" * (16 << 20)
 
     assert client.post("/cdr?uuid=leg", data=longest, auth=RIGHT).status_code == 200
     assert client.post("/cdr?uuid=leg", data=longest + b"x", auth=RIGHT).status_code == 413
     assert taken == [("leg", longest)]
+
+
+@pytest.mark.parametrize(("more", "status"), [(0, 200), (1, 413), (100, 413)])
+def test_no_record_is_cut_that_does_not_say_its_length(client, taken, more, status):
+    """In chunks, its length is known at its end."""
+    answer = client.post(
+        "/cdr?uuid=leg",
+        input_stream=BytesIO(b"x" * ((16 << 20) + more)),
+        headers={"Transfer-Encoding": "chunked"},
+        environ_overrides={"wsgi.input_terminated": True},
+        auth=RIGHT,
+    )
+
+    assert answer.status_code == status
+    assert [len(record) for _, record in taken] == ([16 << 20] if status == 200 else [])
+
+
+def test_the_longest_record_reaches_the_broker(rabbit, channel, tmp_path):
+    """At once, or by way of the disk: there is no record that is taken and can go nowhere."""
+    longest = secrets.token_bytes(16 << 20)
+    spool = Spool(tmp_path / "cdr.sqlite")
+    broker = Broker(rabbit.url, name="long")
+    intake = Intake(broker, spool)
+    client = application(intake.take).test_client()
+    assert client.post("/cdr?uuid=leg", data=longest, auth=RIGHT).status_code == 200
+    assert len(spool) == 1
+
+    intake.start()
+    broker.start()
+    until(lambda: len(spool) == 0)
+    intake.stop()
+    broker.stop()
+    assert drain(channel) == [("leg", longest)]
+    spool.close()
+
+
+@pytest.mark.parametrize("is_hanging", [False, True])
+def test_a_hundred_posts_at_once_are_answered_in_time(tmp_path, is_hanging):
+    """With the broker away, or there and saying nothing: none waits for all others' disks."""
+    spool = Spool(tmp_path / "cdr.sqlite")
+    broker = DeafBroker() if is_hanging else Broker(NOWHERE, name="nowhere")
+    app = application(Intake(broker, spool).take)
+    record = recordings.posts("s01", "cdr")[0]["body"].encode()
+    together = threading.Barrier(100)
+
+    def post(number):
+        client = app.test_client()
+        together.wait()
+        begun = time.monotonic()
+        status = client.post(f"/cdr?uuid=leg-{number}", data=record, auth=RIGHT).status_code
+        return status, time.monotonic() - begun
+
+    with ThreadPoolExecutor(100) as pool:
+        answers = list(pool.map(post, range(100)))
+    assert {status for status, _ in answers} == {200}
+    assert {name for _, name, _ in spool.oldest(200)} == {f"leg-{n}" for n in range(100)}
+    assert len(spool) == 100
+    # The switch may wait 250 ms; a busy machine's hundred threads wait for each other besides.
+    assert sorted(seconds for _, seconds in answers)[90] < 0.5
+    spool.close()
 
 
 @pytest.mark.parametrize(

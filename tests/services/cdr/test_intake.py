@@ -9,7 +9,7 @@ import structlog
 from services.cdr.intake import LEG, Intake
 from shared.broker.connection import Broker
 from shared.broker.message import BrokerAway
-from shared.spool import Spool
+from shared.spool import Spool, SpoolUnwritable
 from tests.waiting import until
 
 
@@ -22,11 +22,12 @@ def spool(tmp_path):
 
 
 class DeafBroker(Broker):
-    """Is connected, and never confirms; or answers what `outcome` says."""
+    """Is connected, and never confirms; or does, or answers what `outcome` says."""
 
     def __init__(self) -> None:
         super().__init__("amqp://nowhere", name="deaf")
         self.outcome: BaseException | None = None
+        self.confirms = False
         self.futures: list[Future[None]] = []
 
     @property
@@ -40,6 +41,8 @@ class DeafBroker(Broker):
         self.futures.append(future)
         if self.outcome is not None:
             future.set_exception(self.outcome)
+        elif self.confirms:
+            future.set_result(None)
         return future
 
 
@@ -71,6 +74,54 @@ def test_a_broker_that_does_not_confirm_is_not_waited_for(spool):
 
     assert [body for _, _, body in spool.oldest(2)] == [b"record"]
     assert broker.futures[0].cancelled()
+
+
+def test_a_silent_broker_is_asked_by_one_record_only(spool):
+    """Who comes after it does not wait; what waits on the disk finds out when it is back."""
+    broker = DeafBroker()
+    intake = Intake(broker, spool)
+    intake.take("first", b"1")
+    for number in range(20):
+        intake.take(f"leg-{number}", b"%d" % number)
+    assert len(broker.futures) == 1
+    assert len(spool) == 21
+
+    broker.confirms = True
+    intake.start()
+    until(lambda: len(spool) == 0)
+    intake.take("last", b"9")
+    intake.stop()
+    assert len(broker.futures) == 1 + 21 + 1
+    assert len(spool) == 0
+
+
+def test_a_silent_broker_gets_one_record_at_a_time(spool):
+    """It may have what it does not confirm, and would get it twice."""
+    broker = DeafBroker()
+    intake = Intake(broker, spool)
+    for number in range(20):
+        intake.take(f"leg-{number}", b"%d" % number)
+    intake._send_oldest()
+
+    assert len(broker.futures) == 2
+    assert len(spool) == 20
+
+
+def test_a_broker_that_was_silent_is_better_than_a_broken_disk(spool):
+    """Only where neither takes a record it stays with the switch."""
+    broker = DeafBroker()
+    intake = Intake(broker, spool)
+    intake.take("first", b"1")
+    spool._database.execute("PRAGMA query_only=1")
+    with pytest.raises(SpoolUnwritable):
+        intake.take("second", b"2")
+    broker.confirms = True
+    intake.take("third", b"3")
+    intake.take("fourth", b"4")
+    spool._database.execute("PRAGMA query_only=0")
+
+    assert len(broker.futures) == 4
+    assert [name for _, name, _ in spool.oldest(9)] == ["first"]
 
 
 def test_a_record_that_the_broker_refuses_goes_to_the_disk(spool):

@@ -174,8 +174,8 @@ def test_every_record_is_stored_once(queues, engine, mark):
 @pytest.mark.parametrize(
     ("poison", "reason"),
     [
-        (b"nonsense", "NotARecord: it is not JSON"),
-        (b"[]", "NotARecord: it is not a JSON object"),
+        (b"nonsense", "NotARecord: it is neither JSON"),
+        (b"[]", "NotARecord: it is neither JSON"),
         (b"{}", "NotARecord: it names no leg"),
         (b'{"variables": {"uuid": "%b"}}' % (b"x" * 300), "DataError"),
         (

@@ -40,7 +40,7 @@ def test_what_is_no_record_is_refused(body):
 
 
 def test_a_record_may_hold_anything():
-    """What is not text is left out."""
-    _, headers = as_event(b'{"variables": {"uuid": 5, "x": "a%20b"}, "callflow": [7]}')
+    """What cannot be text is left out."""
+    _, headers = as_event(b'{"variables": {"uuid": [5], "x": "a%20b", "y": 7}, "callflow": [7]}')
 
-    assert headers == {"variable_x": "a b", "Event-Name": "CDR"}
+    assert headers == {"variable_x": "a b", "variable_y": "7", "Event-Name": "CDR"}
