@@ -1,15 +1,21 @@
 """The CDR process: `python -m services.cdr`."""
 
+import threading
 from collections.abc import Callable
 from functools import partial
 
 from flask import Flask
+from sqlalchemy import Engine
 
 from services.cdr import store
 from services.cdr.app import create_app
+from services.cdr.checker import Checker
+from services.cdr.collector import Choices, Collector
 from services.cdr.handlers import Writer
 from services.cdr.intake import Intake
+from services.cdr.sending import Sending
 from services.cdr.settings import CdrSettings
+from services.cdr.sweeper import Sweeper
 from shared import basic_auth, health, logs, process
 from shared.broker.batches import BatchConsumer
 from shared.broker.connection import Broker
@@ -38,8 +44,10 @@ def build(settings: CdrSettings) -> tuple[Flask, Callable[[], None]]:
     ready = partial(store.is_ready, engine)
     records = BatchConsumer(broker, "cdr.raw", writer.store_cdrs, ready=ready)
     events = BatchConsumer(broker, "cdr.events", writer.store_events, ready=ready)
+    checker = Checker(engine, minutes=settings.cdr_missing_minutes)
+    sweeper = sweeper_of(settings, broker, engine)
     broker.start()
-    for part in (intake, records, events):
+    for part in (intake, records, events, checker, sweeper):
         part.start()
     app = create_app(
         take=intake.take,
@@ -50,9 +58,29 @@ def build(settings: CdrSettings) -> tuple[Flask, Callable[[], None]]:
         health=health.blueprint({"spool": lambda: len(spool) >= 0}),
     )
     stop = partial(
-        process.stop_all, intake.stop, records.stop, events.stop, broker.stop, spool.close
+        process.stop_all,
+        intake.stop,
+        sweeper.stop,
+        checker.stop,
+        records.stop,
+        events.stop,
+        broker.stop,
+        spool.close,
     )
     return app, stop
+
+
+def sweeper_of(settings: CdrSettings, broker: Broker, engine: Engine) -> Sweeper:
+    """Return what takes the files of switches, from the directories that are set."""
+    stopping = threading.Event()
+    choices = Choices(
+        directories=settings.cdr_collect,
+        switch=settings.cdr_collect_switch or None,
+        columns=settings.cdr_collect_columns,
+    )
+    sending = Sending(broker, engine, wait_seconds=60, stopping=stopping)
+    collector = Collector(choices, sending, stopping=stopping)
+    return Sweeper(collector, seconds=settings.cdr_collect_seconds, stopping=stopping)
 
 
 if __name__ == "__main__":
