@@ -50,15 +50,14 @@ class Claim:
     def __init__(self, path: Path) -> None:
         """Take the file; raise `NotOurs`."""
         self.path = path
-        # A link could lead anywhere, and a pipe would be waited for.
-        flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+        descriptor = _open(path)
         try:
-            self.file: BinaryIO = os.fdopen(os.open(path, flags), "rb")
-        except FileNotFoundError:
-            raise Gone("it is gone") from None
-        except OSError as error:
-            kind = LeftAlone if error.errno in (errno.ELOOP, errno.ENXIO) else NotOurs
-            raise kind(error.strerror or str(error)) from error
+            if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+                raise LeftAlone("it is no file")
+            self.file: BinaryIO = os.fdopen(descriptor, "rb")
+        except BaseException:
+            os.close(descriptor)
+            raise
         try:
             self._lock()
         except BaseException:
@@ -66,17 +65,17 @@ class Claim:
             raise
 
     def _lock(self) -> None:
-        if not stat.S_ISREG(os.fstat(self.file.fileno()).st_mode):
-            raise LeftAlone("it is no file")
         try:
             fcntl.flock(self.file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             raise Busy("another collector has it") from None
         except OSError as error:
             raise NotOurs(f"it cannot be locked: {error.strerror}") from error
-        self.changed_at = os.fstat(self.file.fileno()).st_mtime
-        self.look: Look = _look(os.fstat(self.file.fileno()))
-        if not self.is_unchanged():
+        seen = os.fstat(self.file.fileno())
+        self.changed_at = seen.st_mtime
+        self.look: Look = _look(seen)
+        # Until the lock was had somebody else may have ended the file.
+        if not self._is_there():
             raise Gone("it was ended meanwhile")
 
     @property
@@ -88,6 +87,12 @@ class Claim:
         """Tell whether there still is, under this name, what was taken."""
         try:
             return _look(self.path.lstat()) == self.look
+        except OSError:
+            return False
+
+    def _is_there(self) -> bool:
+        try:
+            return _look(self.path.lstat())[:2] == self.look[:2]
         except OSError:
             return False
 
@@ -149,6 +154,18 @@ class Claim:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+
+def _open(path: Path) -> int:
+    # A link could lead anywhere, and a pipe would be waited for.
+    flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+    try:
+        return os.open(path, flags)
+    except FileNotFoundError:
+        raise Gone("it is gone") from None
+    except OSError as error:
+        kind = LeftAlone if error.errno in (errno.ELOOP, errno.ENXIO) else NotOurs
+        raise kind(error.strerror or str(error)) from error
 
 
 def _look(seen: os.stat_result) -> Look:
