@@ -80,7 +80,7 @@ def sweeper_of(settings: CdrSettings, broker: Broker, engine: Engine) -> Sweeper
     )
     sending = Sending(broker, engine, wait_seconds=60, stopping=stopping)
     collector = Collector(choices, sending, stopping=stopping)
-    return Sweeper(collector, seconds=settings.cdr_collect_seconds, stopping=stopping)
+    return Sweeper(collector.collect, seconds=settings.cdr_collect_seconds, stopping=stopping)
 
 
 if __name__ == "__main__":

@@ -51,13 +51,10 @@ class Claim:
         """Take the file; raise `NotOurs`."""
         self.path = path
         descriptor = _open(path)
-        try:
-            if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-                raise LeftAlone("it is no file")
-            self.file: BinaryIO = os.fdopen(descriptor, "rb")
-        except BaseException:
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
             os.close(descriptor)
-            raise
+            raise LeftAlone("it is no file")
+        self.file: BinaryIO = os.fdopen(descriptor, "rb")
         try:
             self._lock()
         except BaseException:

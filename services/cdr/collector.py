@@ -146,14 +146,16 @@ class Collector:
     def _store(self, records: Sequence[Record]) -> set[Key]:
         if not records or self._tally.halted:
             return set()
+        stored: set[Key] = set()
         try:
-            before, now = self._sending.store(records)
+            stored = self._sending.known(records)
+            self._tally.known += len(stored)
+            now = self._sending.store([each for each in records if each.key not in stored])
         except Halted as why:
             self._tally.halted = str(why)
-            return set()
-        self._tally.known += len(before)
+            return stored
         self._tally.stored += len(now)
-        return before | now
+        return stored | now
 
     def _end(self, claim: Claim) -> None:
         try:

@@ -41,21 +41,24 @@ class Sending:
         self._stopping = stopping
         self._sent: OrderedDict[Key, float] = OrderedDict()
 
-    def store(self, records: Sequence[Record]) -> tuple[set[Key], set[Key]]:
-        """Return the keys of what had been stored before, and of what is stored now.
+    def known(self, records: Sequence[Record]) -> set[Key]:
+        """Return the keys of those that are stored; raise `Halted` where that cannot be known."""
+        try:
+            found = stored_of(self._engine, [record.key for record in records])
+        except DependencyAway as error:
+            raise Halted(str(error)) from error
+        for key in found:
+            self._sent.pop(key, None)
+        return found
+
+    def store(self, records: Sequence[Record]) -> set[Key]:
+        """Return the keys of what is stored now, of records that were not.
 
         Raise `Halted` where broker or database are away, or where nothing at all was stored in the
         time that it may take.
         """
-        wanted = list(first_of_each(records))
-        try:
-            before = stored_of(self._engine, [record.key for record in wanted])
-        except DependencyAway as error:
-            raise Halted(str(error)) from error
-        for key in before:
-            self._sent.pop(key, None)
-        fresh = [r for r in wanted if r.key not in before and self._is_due(r.key)]
-        return before, self._wait(self._publish(fresh))
+        fresh = [each for each in first_of_each(records) if self._is_due(each.key)]
+        return self._wait(self._publish(fresh))
 
     def _is_due(self, key: Key) -> bool:
         return time.monotonic() - self._sent.get(key, -_AGAIN_SECONDS) >= _AGAIN_SECONDS

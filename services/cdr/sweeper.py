@@ -1,11 +1,11 @@
 """Collects by itself, every so often, for as long as the service runs."""
 
 import threading
+from collections.abc import Callable
 
 import structlog
 from prometheus_client import Counter, Gauge
 
-from services.cdr.collector import Collector
 from services.cdr.tally import Stays, Tally
 
 _COLLECTED = Counter("voice_cdr_collected", "Records stored out of files of switches")
@@ -17,8 +17,10 @@ log = structlog.get_logger(__name__)
 class Sweeper:
     """A thread that collects every `seconds`. Failures are told, and the next time comes."""
 
-    def __init__(self, collector: Collector, *, seconds: float, stopping: threading.Event) -> None:
-        self._collector = collector
+    def __init__(
+        self, collect: Callable[[], Tally], *, seconds: float, stopping: threading.Event
+    ) -> None:
+        self._collect = collect
         self._seconds = seconds
         self._stopping = stopping
         self._last = ""
@@ -37,7 +39,7 @@ class Sweeper:
     def _run(self) -> None:
         while not self._stopping.is_set():
             try:
-                self._tell(self._collector.collect())
+                self._tell(self._collect())
             except Exception:
                 log.exception("collecting failed; tried again")
             self._stopping.wait(self._seconds)

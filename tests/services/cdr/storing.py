@@ -1,6 +1,7 @@
 """What stands in for the service's writer: it writes down that a leg's record is stored."""
 
 import os
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -36,14 +37,18 @@ def stored(engine: Engine, switch: str) -> int:
 
 
 @contextmanager
-def writing(url: str, engine: Engine) -> Iterator[list[tuple[str, bytes]]]:
-    """Store what comes; give the list of what came."""
+def writing(
+    url: str, engine: Engine, may: threading.Event | None = None
+) -> Iterator[list[tuple[str, bytes]]]:
+    """Store what comes, once it may be; give the list of what came."""
     came: list[tuple[str, bytes]] = []
     broker = Broker(url, name="writer")
 
     def store(batch):
         found = [(str(each.headers[LEG]), each.body) for each in batch]
         came.extend(found)
+        if may is not None:
+            assert may.wait(20)
         remember(engine, *{whole(body, leg_id=leg).key for leg, body in found})
 
     consumer = BatchConsumer(broker, "cdr.raw", store, ready=lambda: True)

@@ -254,7 +254,7 @@ def test_a_call_that_somebody_has_locked_is_left_to_them(engine, checker, word):
     assert checker.check() == 1
 
 
-def test_a_database_that_is_away_is_said(word):
+def test_a_database_that_is_away_is_said():
     """Whoever runs it tries again."""
     away = open_engine("postgresql://nobody@127.0.0.1:1/none")
     with pytest.raises(DependencyAway):

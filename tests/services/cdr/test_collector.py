@@ -2,6 +2,7 @@
 
 import os
 import threading
+from functools import partial
 
 import pytest
 
@@ -29,6 +30,12 @@ def spool(tmp_path):
 
 
 @pytest.fixture
+def storing(rabbit, engine):
+    """Give what runs a writer."""
+    return partial(writing, rabbit.url, engine)
+
+
+@pytest.fixture
 def collector(broker, engine, spool):
     """Give what makes a collector of that directory."""
 
@@ -48,11 +55,11 @@ def left(spool):
 # -- files of one record -------------------------------------------------------------------------
 
 
-def test_files_are_ended_once_they_are_stored(rabbit, engine, spool, collector, word):
+def test_files_are_ended_once_they_are_stored(storing, engine, spool, collector, word):
     """Each record is sent as the switch would have posted it, with the leg of its file."""
     for number in range(450):
         (spool / f"a_{word}-{number}.cdr.json").write_bytes(record(word, f"{word}-{number}"))
-    with writing(rabbit.url, engine) as came:
+    with storing() as came:
         tally = collector().collect()
 
     assert left(spool) == []
@@ -74,18 +81,18 @@ def test_what_is_stored_already_is_not_sent_again(engine, spool, collector, chan
     assert channel.basic_get("cdr.raw")[0] is None
 
 
-def test_a_leg_in_two_files_is_sent_once(rabbit, engine, spool, collector, word):
+def test_a_leg_in_two_files_is_sent_once(storing, spool, collector, word):
     """Both files end with it."""
     for name in ("leg.cdr.json", "a_leg.cdr.json"):
         (spool / name).write_bytes(record(word, "leg"))
-    with writing(rabbit.url, engine) as came:
+    with storing() as came:
         tally = collector().collect()
 
     assert (len(came), tally.ended, left(spool)) == (1, 2, [])
 
 
 def test_what_is_not_stored_in_time_stays(engine, spool, collector, channel, word):
-    """Nothing is removed on the broker's word alone, and what was sent is not sent again at once."""
+    """Nothing is removed on the broker's word alone; what was sent is not sent again."""
     (spool / "leg.cdr.json").write_bytes(record(word, "leg"))
     ours = collector(wait=0.3)
     first = ours.collect()
@@ -113,26 +120,26 @@ def test_nothing_more_is_sent_where_nothing_is_stored(spool, collector, channel,
     assert tally.left == len(left(spool)) == 3 * collecting._AT_ONCE
 
 
-def test_one_that_cannot_be_stored_does_not_hold_up_others(rabbit, engine, spool, collector, word):
+def test_one_that_cannot_be_stored_does_not_hold_up_others(storing, spool, collector, word):
     """It stays, and the rest is taken."""
     for number in range(2 * collecting._AT_ONCE):
         (spool / f"{number}.cdr.json").write_bytes(record(word, str(number)))
     (spool / "poison.cdr.json").write_bytes(record(word, "p" * 300))
-    with writing(rabbit.url, engine):
+    with storing():
         tally = collector(wait=1).collect()
 
     assert left(spool) == ["poison.cdr.json"]
     assert tally.stay == {Stays.WAITING: 1}
 
 
-def test_half_a_file_stays(rabbit, engine, spool, collector, word):
+def test_half_a_file_stays(storing, spool, collector, word):
     """Until it is whole; then it is taken. One that is old is said to be unreadable."""
     text = record(word, "leg")
     (spool / "leg.cdr.json").write_bytes(text[:-9])
     (spool / "empty.cdr.json").touch()
     old(spool / "empty.cdr.json")
     ours = collector()
-    with writing(rabbit.url, engine):
+    with storing():
         tally = ours.collect()
         assert left(spool) == ["empty.cdr.json", "leg.cdr.json"]
         assert tally.stay == {Stays.HALF: 1, Stays.UNREADABLE: 1}
@@ -147,16 +154,14 @@ def test_a_file_that_changes_meanwhile_stays(engine, spool, collector, word, mon
     path = spool / "leg.cdr.json"
     path.write_bytes(record(word, "leg"))
     remember(engine, (word, "leg"))
-    monkeypatch.setattr(
-        Sending, "store", lambda *_: path.write_bytes(b"{}") and ({(word, "leg")}, set())
-    )
+    monkeypatch.setattr(Sending, "known", lambda *_: path.write_bytes(b"{}") and {(word, "leg")})
     tally = collector().collect()
 
     assert tally.stay == {Stays.HALF: 1}
     assert path.read_bytes() == b"{}"
 
 
-def test_odd_names_links_and_directories_do_no_harm(rabbit, engine, spool, collector, word):
+def test_odd_names_links_and_directories_do_no_harm(storing, spool, collector, word):
     """Nothing that is no file of a switch's is touched, and every name can be said."""
     odd = os.fsencode(spool) + b"/\xff\n$(x).cdr.json"
     with open(odd, "wb") as file:  # noqa: PTH123 - its name is no text
@@ -167,7 +172,7 @@ def test_odd_names_links_and_directories_do_no_harm(rabbit, engine, spool, colle
     (spool / "link.cdr.json").symlink_to("secret")
     (spool / "deeper.cdr.json").mkdir()
     os.mkfifo(spool / "pipe.cdr.json")
-    with writing(rabbit.url, engine):
+    with storing():
         tally = collector().collect()
 
     assert (tally.ended, tally.left_alone, tally.stay) == (1, 4, {Stays.HALF: 1})
@@ -199,11 +204,11 @@ def test_a_directory_that_is_not_there_is_said(collector, spool):
 
 
 @pytest.mark.parametrize("away", ["broker", "database"])
-def test_nothing_ends_while_something_is_away(rabbit, spool, collector, engine, word, away):
+def test_nothing_ends_while_something_is_away(spool, collector, word, away):
     """It is said, and the files stay."""
     (spool / "leg.cdr.json").write_bytes(record(word, "leg"))
     if away == "broker":
-        ours = collector(wait=0.2, broker=Broker(rabbit.url, name="not started"))
+        ours = collector(wait=0.2, broker=Broker("amqp://nowhere", name="not started"))
     else:
         ours = collector(engine=open_engine("postgresql://nobody@127.0.0.1:1/none"))
     tally = ours.collect()
@@ -213,12 +218,12 @@ def test_nothing_ends_while_something_is_away(rabbit, spool, collector, engine, 
     assert f"Ended early: the {away} is away" in tally.words()
 
 
-def test_ended_files_can_be_kept(rabbit, engine, spool, collector, word, tmp_path):
+def test_ended_files_can_be_kept(storing, spool, collector, word, tmp_path):
     """They are moved, and not taken for new ones."""
     keep = tmp_path / "keep"
     keep.mkdir()
     (spool / "leg.cdr.json").write_bytes(record(word, "leg"))
-    with writing(rabbit.url, engine):
+    with storing():
         assert collector(keep=keep).collect().ended == 1
 
     assert (left(spool), left(keep)) == ([], ["leg.cdr.json"])
@@ -230,14 +235,14 @@ STATEMENT = "INSERT INTO cdr (uuid,billsec) VALUES ('{}',7);\n"
 ROTATED = "cdr-spool.sql.2026-11-30-23-59-59"
 
 
-def test_lines_are_stored_and_their_file_ended(rabbit, engine, spool, collector, word):
+def test_lines_are_stored_and_their_file_ended(storing, engine, spool, collector, word):
     """Of one that was rotated, and of one that nobody has open."""
     (spool / ROTATED).write_text("".join(STATEMENT.format(n) for n in range(500)))
     (spool / "cdr-spool.csv").write_text("'500','7'\n'501','7'\n")
     (spool / "Master.csv").write_text('"501","7"\n"502","7"\n')
     for name in left(spool):
         old(spool / name)
-    with writing(rabbit.url, engine) as came:
+    with storing() as came:
         tally = collector(switch=word, columns=["uuid", "billsec"]).collect()
 
     assert left(spool) == []
@@ -245,11 +250,11 @@ def test_lines_are_stored_and_their_file_ended(rabbit, engine, spool, collector,
     assert len(came) == 503
 
 
-def test_a_file_that_the_switch_has_open_is_not_ended(rabbit, engine, spool, collector, word):
+def test_a_file_that_the_switch_has_open_is_not_ended(storing, engine, spool, collector, word):
     """What it writes into one that was removed would be lost; all that is there is stored."""
     path = spool / "cdr-spool.sql"
     ours = collector(switch=word)
-    with path.open("a") as switch, writing(rabbit.url, engine) as came:
+    with path.open("a") as switch, storing() as came:
         switch.write(STATEMENT.format(1))
         switch.flush()
         old(path)
@@ -270,21 +275,21 @@ def test_a_file_that_the_switch_has_open_is_not_ended(rabbit, engine, spool, col
     assert (len(came), stored(engine, word)) == (3, 3)
 
 
-def test_a_file_of_lines_rests_a_minute_first(rabbit, engine, spool, collector, word):
+def test_a_file_of_lines_rests_a_minute_first(storing, engine, spool, collector, word):
     """Whoever has just written may write again."""
     (spool / ROTATED).write_text(STATEMENT.format(1))
-    with writing(rabbit.url, engine):
+    with storing():
         assert collector(switch=word).collect().stay == {Stays.OPEN: 1}
     assert stored(engine, word) == 1
     old(spool / ROTATED)
     assert collector(switch=word).collect().ended == 1
 
 
-def test_a_bad_line_keeps_its_file_and_no_other_line(rabbit, engine, spool, collector, word):
+def test_a_bad_line_keeps_its_file_and_no_other_line(storing, engine, spool, collector, word):
     """It is named, for somebody to look into."""
     (spool / ROTATED).write_text(STATEMENT.format(1) + "nonsense\n" + STATEMENT.format(2))
     old(spool / ROTATED)
-    with writing(rabbit.url, engine):
+    with storing():
         tally = collector(switch=word).collect()
 
     assert (stored(engine, word), tally.stay) == (2, {Stays.UNREADABLE: 1})
@@ -299,14 +304,14 @@ def test_lines_need_to_be_told_whose_they_are(spool, collector):
     assert collector(switch="fs1", wait=0.1).collect().stay[Stays.UNTOLD] == 1
 
 
-def test_progress_is_told(rabbit, engine, spool, broker, word):
+def test_progress_is_told(storing, engine, spool, broker, word):
     """After every file."""
     for number in range(3):
         (spool / f"{number}.cdr.json").write_bytes(record(word, str(number)))
     seen = []
     stopping = threading.Event()
     sending = Sending(broker, engine, wait_seconds=10, stopping=stopping)
-    with writing(rabbit.url, engine):
+    with storing():
         Collector(
             Choices([spool]),
             sending,

@@ -82,7 +82,7 @@ def test_what_stays_is_counted_and_said_once(tally):
     """A failure is told, and the next time comes."""
     collector = Collector(ValueError("broken"), tally)
     before = REGISTRY.get_sample_value("voice_cdr_collected_total") or 0
-    sweeper = Sweeper(collector, seconds=0.01, stopping=threading.Event())
+    sweeper = Sweeper(collector.collect, seconds=0.01, stopping=threading.Event())
     with structlog.testing.capture_logs() as logs:
         sweeper.start()
         until(lambda: collector.calls >= 5)
