@@ -5,6 +5,7 @@ import pytest
 
 from services.cdr.spilled import Kind, is_rotated, kind_of, leg_of, of_values, whole
 from shared.telephony.records import NotARecord
+from tests import recordings
 
 
 @pytest.mark.parametrize(
@@ -72,6 +73,16 @@ def test_an_odd_leg_can_be_looked_up(uuid):
 
     assert "\0" not in leg
     assert leg
+
+
+def test_every_real_record_is_known_by_its_leg():
+    """As they were posted by a real switch."""
+    posts = [post for name in recordings.names() for post in recordings.posts(name, "cdr")]
+    for post in posts:
+        raw = orjson.loads(post["body"])
+        found = whole(post["body"].encode(), leg_id="")
+        assert found.key == (raw["switchname"], raw["variables"]["uuid"])
+    assert len(posts) > 20
 
 
 def test_half_a_record_is_none():
