@@ -1,14 +1,15 @@
 """The calls that are to be checked for completeness, and what was found of them."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any, TypeAlias
 
 from sqlalchemy import Connection, Row, and_, func, insert, or_, select, text, tuple_, update
 
 from services.cdr.completeness import Known, Missing
-from shared.database.tables import CallEventRow, CallRow, CdrLegRow, CdrNewsRow, CdrRow
+from services.cdr.stored import stored_in
+from shared.database.tables import CallEventRow, CallRow, CdrNewsRow, CdrRow
 from shared.messages.event_data import CdrMissing
 from shared.messages.events import microseconds
 
@@ -75,7 +76,7 @@ def known(connection: Connection, calls: Sequence[Call]) -> dict[str, Known]:
     for row in connection.execute(rows):
         recorded[row.call_id].add(row.leg_id)
     # A record that does not name its call stands under its leg's id.
-    for key in _stored(connection, legs):
+    for key in stored_in(connection, legs):
         recorded[legs[key]].add(key[1])
     return {
         call.call_id: Known(
@@ -97,16 +98,6 @@ def _moments(connection: Connection, call_ids: Iterable[str]) -> Iterable[Row[An
             CallEventRow.type.in_(["leg.created", "leg.ended"]),
         )
     )
-
-
-def _stored(
-    connection: Connection, legs: Mapping[tuple[str, str], str]
-) -> Iterable[tuple[str, str]]:
-    keys = list(legs)
-    for begin in range(0, len(keys), 2 * AT_ONCE):
-        these = tuple_(CdrLegRow.switch, CdrLegRow.leg_id).in_(keys[begin : begin + 2 * AT_ONCE])
-        for row in connection.execute(select(CdrLegRow.switch, CdrLegRow.leg_id).where(these)):
-            yield row.switch, row.leg_id
 
 
 def keep(
