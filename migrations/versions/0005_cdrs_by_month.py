@@ -130,6 +130,9 @@ def _make_calls() -> None:
     op.create_index(
         "calls_unchecked", "calls", ["at"], postgresql_where=sa.text("checked_at IS NULL")
     )
+    op.create_index(
+        "calls_incomplete", "calls", ["at"], postgresql_where=sa.text("missing <> '[]'")
+    )
 
 
 def _move() -> None:
@@ -148,7 +151,7 @@ def downgrade() -> None:
     op.drop_table("cdr_news")
     op.drop_table("cdr_variants")
     op.drop_table("cdr_legs")
-    for name in ("calls_unchecked", "calls_by_time"):
+    for name in ("calls_incomplete", "calls_unchecked", "calls_by_time"):
         op.drop_index(name)
     for name in ("checked_at", "missing", "disagrees", "records", "at", "ring_ms", "talk_ms"):
         op.drop_column("calls", name)

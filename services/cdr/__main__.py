@@ -1,16 +1,23 @@
 """The CDR process: `python -m services.cdr`."""
 
+import threading
 from collections.abc import Callable
 from functools import partial
+from typing import Protocol
 
 from flask import Flask
+from sqlalchemy import Engine
 
 from services.cdr import store
 from services.cdr.app import create_app
+from services.cdr.checker import Checker
+from services.cdr.collector import Choices, Collector
 from services.cdr.handlers import Writer
 from services.cdr.housekeeping import Housekeeping
 from services.cdr.intake import Intake
+from services.cdr.sending import Sending
 from services.cdr.settings import CdrSettings
+from services.cdr.sweeper import Sweeper
 from services.cdr.teller import Teller
 from shared import basic_auth, health, logs, process
 from shared.broker.batches import BatchConsumer
@@ -19,6 +26,13 @@ from shared.database.engine import open_engine
 from shared.settings import load
 from shared.spool import Spool
 from shared.web import WebServer
+
+
+class _Part(Protocol):
+    """What works beside the requests."""
+
+    def start(self) -> None: ...
+    def stop(self) -> None: ...
 
 
 def main() -> None:
@@ -43,15 +57,12 @@ def build(settings: CdrSettings) -> tuple[Flask, Callable[[], None]]:
     # Two: while the database stores one batch, the next one is read.
     records = [BatchConsumer(broker, "cdr.raw", writer.store_cdrs, ready=ready) for _ in range(2)]
     events = BatchConsumer(broker, "cdr.events", writer.store_events, ready=ready)
+    checker = Checker(engine, minutes=settings.cdr_missing_minutes)
+    sweeper = sweeper_of(settings, broker, engine)
     broker.start()
-    consumers = [*records, events]
-    for start in (
-        intake.start,
-        *(consumer.start for consumer in consumers),
-        teller.start,
-        housekeeping.start,
-    ):
-        start()
+    parts: tuple[_Part, ...] = (intake, *records, events, teller, housekeeping, checker, sweeper)
+    for part in parts:
+        part.start()
     app = create_app(
         take=intake.take,
         authenticate=basic_auth.required(
@@ -63,13 +74,24 @@ def build(settings: CdrSettings) -> tuple[Flask, Callable[[], None]]:
     stop = partial(
         process.stop_all,
         intake.stop,
-        *(consumer.stop for consumer in consumers),
-        teller.stop,
-        housekeeping.stop,
+        *(part.stop for part in reversed(parts[1:])),
         broker.stop,
         spool.close,
     )
     return app, stop
+
+
+def sweeper_of(settings: CdrSettings, broker: Broker, engine: Engine) -> Sweeper:
+    """Return what takes the files of switches, from the directories that are set."""
+    stopping = threading.Event()
+    choices = Choices(
+        directories=settings.cdr_collect,
+        switch=settings.cdr_collect_switch or None,
+        columns=settings.cdr_collect_columns,
+    )
+    sending = Sending(broker, engine, wait_seconds=60, stopping=stopping)
+    collector = Collector(choices, sending, stopping=stopping)
+    return Sweeper(collector.collect, seconds=settings.cdr_collect_seconds, stopping=stopping)
 
 
 if __name__ == "__main__":

@@ -244,6 +244,7 @@ class CallRow(Base):
         Index("calls_by_crm", "crm_uuid"),
         Index("calls_by_time", "at"),
         Index("calls_unchecked", "at", postgresql_where="checked_at IS NULL"),
+        Index("calls_incomplete", "at", postgresql_where="missing <> '[]'"),
     )
 
     call_id: Mapped[str] = mapped_column(String(256), primary_key=True)

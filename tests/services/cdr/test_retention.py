@@ -22,7 +22,7 @@ LIMIT = NOW - timedelta(days=KEEP_DAYS)
 OLD = {
     "long before": LIMIT - timedelta(days=75),
     "a moment before": LIMIT - timedelta(seconds=1),
-    "before there were clocks": datetime(1971, 1, 1, tzinfo=UTC),
+    "before there were clocks": NOW - timedelta(days=3600),
 }
 YOUNG = {"a moment behind": LIMIT + timedelta(minutes=5), "now": NOW}
 

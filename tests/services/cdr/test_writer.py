@@ -34,6 +34,7 @@ from shared.database.tables import (
     CdrRow,
     CdrVariantRow,
 )
+from shared.telephony.records import load
 from tests import recordings
 from tests.services.cdr import building
 from tests.shared.broker.amqp import delivered
@@ -167,7 +168,7 @@ def test_every_record_is_stored_once(queues, engine, mark):
     stored = cdrs(engine, mark)
     assert len(stored) == len(told)
     raw = {row.leg_id: row.raw for row in stored}
-    assert raw == {orjson.loads(b)["variables"]["uuid"]: orjson.loads(b) for _, b in told}
+    assert raw == {orjson.loads(b)["variables"]["uuid"]: load(b) for _, b in told}
     assert queues.hold_nothing()
 
 
@@ -177,11 +178,6 @@ def test_every_record_is_stored_once(queues, engine, mark):
         (b"nonsense", "NotARecord: it is neither JSON"),
         (b"[]", "NotARecord: it is neither JSON"),
         (b"{}", "NotARecord: it names no leg"),
-        (b'{"variables": {"uuid": "%b"}}' % (b"x" * 300), "DataError"),
-        (
-            orjson.dumps({"variables": {"uuid": "x", "crm_uuid": LONG}}),
-            "OperationalError: (psycopg2.errors.ProgramLimitExceeded) index row",
-        ),
     ],
 )
 def test_what_is_no_record_does_not_harm_its_neighbours(queues, engine, mark, poison, reason):
