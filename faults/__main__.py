@@ -7,8 +7,8 @@ from bench import console, document
 from bench.waiting import BenchError
 from deploy.local.daemon import LocalError
 from deploy.local.processes import ROOT
-from faults import report
-from faults.check import kinds
+from faults import records, report
+from faults.check import Violation, kinds
 from faults.run import Result, run
 from faults.strikes import FAULTS, REAL
 from tests.e2e.real import STARTED
@@ -19,13 +19,16 @@ _REAL_CALLS = 10
 def main() -> int:
     """Do what the command line says; 1 when any promise was broken."""
     parser = argparse.ArgumentParser(prog="python -m faults", description=__doc__)
-    parser.add_argument("--only", action="append", choices=FAULTS, metavar="NAME", help=_names())
+    parser.add_argument("--only", action="append", choices=[*FAULTS, *records.RUNS], metavar="NAME", help=_names())
     parser.add_argument("--calls", type=int, default=200, help="in flight at a time (200)")
     parser.add_argument(
         "--seconds", type=float, default=15, help="how long calls go on after the mending (15)"
     )
     parser.add_argument(
         "--patience", type=float, default=90, help="how long the last ends are waited for (90)"
+    )
+    parser.add_argument(
+        "--records", type=int, default=5000, help="posted in the runs on records (5000)"
     )
     parser.add_argument(
         "--real", action="store_true", help="on the switch of VOICE_FREESWITCH_BIN alone"
@@ -37,7 +40,9 @@ def main() -> int:
     console.prepare()
     where = document.machine()
     print(where)
-    names = [name for name in FAULTS if name in (chosen.only or FAULTS)]
+    wanted = chosen.only or [*FAULTS, *records.RUNS]
+    names = [name for name in FAULTS if name in wanted]
+    on_records: list[records.Result] = []
     results: dict[str, list[Result]] = {"simulated": [], "real": []}
     calls = {"simulated": chosen.calls, "real": _REAL_CALLS}
     try:
@@ -45,6 +50,8 @@ def main() -> int:
             results["simulated"].append(_run(name, chosen, chosen.calls))
         for name in [name for name in names if name in REAL and STARTED]:
             results["real"].append(_run(name, chosen, _REAL_CALLS, real=True))
+        for name in [name for name in records.RUNS if name in wanted and not chosen.real]:
+            on_records.append(_run_records(name, chosen))
     except (BenchError, LocalError) as error:
         print(f"faults: {error}", file=sys.stderr)
         return 1
@@ -53,27 +60,47 @@ def main() -> int:
     finally:
         for found in filter(None, results.values()):
             print(f"\n{report.render(found)}")
+        if on_records:
+            print(f"\n{report.render_records(on_records)}")
     if chosen.write:
         # What was left out keeps the record of its last run.
         for kind, found in results.items():
             if found:
                 text = report.record(found, where=where, calls=calls[kind])
                 document.write(kind, text, report.PATH)
-                print(f"{kind}: kept in {report.PATH.relative_to(ROOT)}")
-    return 1 if any(one.violations for found in results.values() for one in found) else 0
+                _told_kept(kind)
+        if on_records:
+            document.write("records", report.record_records(on_records, where=where), report.PATH)
+            _told_kept("records")
+    found_any = [one.violations for found in (*results.values(), on_records) for one in found]
+    return 1 if any(found_any) else 0
 
 
 def _run(name: str, chosen: argparse.Namespace, calls: int, *, real: bool = False) -> Result:
     result = run(name, calls=calls, seconds=chosen.seconds, patience=chosen.patience, real=real)
-    for what, count in kinds(result.violations):
-        print(f"    {count:>5} x {what}")
-    for line in result.details:
-        print(f"    {line}")
+    _show(result.violations, result.details)
     return result
 
 
+def _run_records(name: str, chosen: argparse.Namespace) -> records.Result:
+    result = records.run(name, count=chosen.records, patience=chosen.patience)
+    _show(result.violations, result.details)
+    return result
+
+
+def _show(violations: list[Violation], details: list[str]) -> None:
+    for what, count in kinds(violations):
+        print(f"    {count:>5} x {what}")
+    for line in details:
+        print(f"    {line}")
+
+
+def _told_kept(kind: str) -> None:
+    print(f"{kind}: kept in {report.PATH.relative_to(ROOT)}")
+
+
 def _names() -> str:
-    return f"of {', '.join(FAULTS)}; may be repeated; all of them if none"
+    return f"of {', '.join((*FAULTS, *records.RUNS))}; may be repeated; all of them if none"
 
 
 if __name__ == "__main__":

@@ -46,6 +46,7 @@ class Watcher:
         self.last = -1  # the offset of the last event
         self.ended: set[str] = set()
         self._arrivals: list[float] = [time.monotonic()]
+        self._of_calls: list[float] = []
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="journal")
 
@@ -68,8 +69,11 @@ class Watcher:
         return self._arrivals[-1] > moment
 
     def longest_silence(self, since: float, until: float) -> float:
-        """Return for how many seconds, at the longest, no event arrived between two moments."""
-        moments = [since, *(at for at in self._arrivals if since < at < until), until]
+        """Return for how many seconds, at the longest, no event of a call arrived in between.
+
+        Those of records do not count: another service tells them.
+        """
+        moments = [since, *(at for at in self._of_calls if since < at < until), until]
         return max(later - earlier for earlier, later in pairwise(moments))
 
     def _run(self) -> None:
@@ -84,7 +88,10 @@ class Watcher:
             return  # A stream is delivered from the beginning of the chunk that holds the offset.
         self.last = offset
         self._arrivals.append(time.monotonic())
-        self.ended |= ended([orjson.loads(body)])
+        event = orjson.loads(body)
+        if "sequence" in event:
+            self._of_calls.append(self._arrivals[-1])
+        self.ended |= ended([event])
 
 
 def waiting(url: str) -> int:
