@@ -2,6 +2,8 @@
 
 import argparse
 import sys
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from bench import console, document
 from bench.waiting import BenchError
@@ -19,7 +21,9 @@ _REAL_CALLS = 10
 def main() -> int:
     """Do what the command line says; 1 when any promise was broken."""
     parser = argparse.ArgumentParser(prog="python -m faults", description=__doc__)
-    parser.add_argument("--only", action="append", choices=[*FAULTS, *records.RUNS], metavar="NAME", help=_names())
+    parser.add_argument(
+        "--only", action="append", choices=[*FAULTS, *records.RUNS], metavar="NAME", help=_names()
+    )
     parser.add_argument("--calls", type=int, default=200, help="in flight at a time (200)")
     parser.add_argument(
         "--seconds", type=float, default=15, help="how long calls go on after the mending (15)"
@@ -40,40 +44,62 @@ def main() -> int:
     console.prepare()
     where = document.machine()
     print(where)
-    wanted = chosen.only or [*FAULTS, *records.RUNS]
-    names = [name for name in FAULTS if name in wanted]
-    on_records: list[records.Result] = []
-    results: dict[str, list[Result]] = {"simulated": [], "real": []}
-    calls = {"simulated": chosen.calls, "real": _REAL_CALLS}
+    found = _Found()
     try:
-        for name in [] if chosen.real else names:
-            results["simulated"].append(_run(name, chosen, chosen.calls))
-        for name in [name for name in names if name in REAL and STARTED]:
-            results["real"].append(_run(name, chosen, _REAL_CALLS, real=True))
-        for name in [name for name in records.RUNS if name in wanted and not chosen.real]:
-            on_records.append(_run_records(name, chosen))
+        _run_all(chosen, found)
     except (BenchError, LocalError) as error:
         print(f"faults: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         return 130
     finally:
-        for found in filter(None, results.values()):
-            print(f"\n{report.render(found)}")
-        if on_records:
-            print(f"\n{report.render_records(on_records)}")
+        found.show()
     if chosen.write:
-        # What was left out keeps the record of its last run.
-        for kind, found in results.items():
-            if found:
-                text = report.record(found, where=where, calls=calls[kind])
-                document.write(kind, text, report.PATH)
-                _told_kept(kind)
-        if on_records:
-            document.write("records", report.record_records(on_records, where=where), report.PATH)
-            _told_kept("records")
-    found_any = [one.violations for found in (*results.values(), on_records) for one in found]
-    return 1 if any(found_any) else 0
+        found.write(where, {"simulated": chosen.calls, "real": _REAL_CALLS})
+    return 1 if found.violations else 0
+
+
+@dataclass(slots=True)
+class _Found:
+    """What came of the runs so far."""
+
+    calls: dict[str, list[Result]] = field(default_factory=lambda: {"simulated": [], "real": []})
+    records: list[records.Result] = field(default_factory=list)
+
+    @property
+    def violations(self) -> int:
+        of_calls = [one.violations for results in self.calls.values() for one in results]
+        return sum(map(len, [*of_calls, *(one.violations for one in self.records)]))
+
+    def show(self) -> None:
+        for results in filter(None, self.calls.values()):
+            print(f"\n{report.render(results)}")
+        if self.records:
+            print(f"\n{report.render_records(self.records)}")
+
+    def write(self, where: str, calls: Mapping[str, int]) -> None:
+        """Keep it; what was left out keeps the record of its last run."""
+        texts = {
+            kind: report.record(results, where=where, calls=calls[kind])
+            for kind, results in self.calls.items()
+            if results
+        }
+        if self.records:
+            texts["records"] = report.record_records(self.records, where=where)
+        for kind, text in texts.items():
+            document.write(kind, text, report.PATH)
+            print(f"{kind}: kept in {report.PATH.relative_to(ROOT)}")
+
+
+def _run_all(chosen: argparse.Namespace, found: _Found) -> None:
+    wanted = chosen.only or [*FAULTS, *records.RUNS]
+    names = [name for name in FAULTS if name in wanted]
+    for name in [] if chosen.real else names:
+        found.calls["simulated"].append(_run(name, chosen, chosen.calls))
+    for name in [name for name in names if name in REAL and STARTED]:
+        found.calls["real"].append(_run(name, chosen, _REAL_CALLS, real=True))
+    for name in [name for name in records.RUNS if name in wanted and not chosen.real]:
+        found.records.append(_run_records(name, chosen))
 
 
 def _run(name: str, chosen: argparse.Namespace, calls: int, *, real: bool = False) -> Result:
@@ -93,10 +119,6 @@ def _show(violations: list[Violation], details: list[str]) -> None:
         print(f"    {count:>5} x {what}")
     for line in details:
         print(f"    {line}")
-
-
-def _told_kept(kind: str) -> None:
-    print(f"{kind}: kept in {report.PATH.relative_to(ROOT)}")
 
 
 def _names() -> str:

@@ -40,6 +40,9 @@ class Answers:
     of_hundred: float  # 99 were not slower
 
 
+NONE = Answers(0, 0, 0.0, 0.0)
+
+
 def told(events: Iterable[Mapping[str, Any]]) -> Told:
     """Return what the events of a journal tell of records."""
     ids: dict[str, set[str]] = {}
@@ -103,7 +106,9 @@ def check_answers(answers: Iterable[Answer], *, bound: float) -> list[Violation]
 def _once(table: str, legs: Sequence[str], posted: Collection[str]) -> list[Violation]:
     counts = Counter(legs)
     lacking = [Violation(leg_id, f"no row in {table}") for leg_id in posted if not counts[leg_id]]
-    more = [Violation(leg_id, f"several rows in {table}") for leg_id in counts if counts[leg_id] > 1]
+    more = [
+        Violation(leg_id, f"several rows in {table}") for leg_id in counts if counts[leg_id] > 1
+    ]
     strange = [
         Violation(leg_id, f"a row in {table} of what nobody posted")
         for leg_id in counts.keys() - set(posted)

@@ -1,4 +1,4 @@
-"""A switch that posts records: each call's thread for itself, and into a file what was not taken."""
+"""A switch that posts records, several at once, and keeps in files what was not taken."""
 
 import base64
 import threading
