@@ -1,4 +1,4 @@
-"""Each record that is lost, doubled, untold or answered late is found, and nothing else is blamed."""
+"""Each record that is lost, doubled, untold or late is found, and nothing else is blamed."""
 
 import pytest
 
