@@ -96,7 +96,7 @@ def call(crm, kinds):
         data = {
             "extension": scenario.extension,
             "customer_number": scenario.number,
-            "crm_uuid": f"of {kind}",
+            "crm_uuid": f"of-{kind}",
             "product_code": "C68",
         }
         status, answer = crm.http("POST", "/v1/calls", data)
@@ -198,7 +198,7 @@ def differences(row, kind):
         "recorded_outcome": recorded,
         "extension": scenario.extension,
         "number": scenario.number,
-        "crm_uuid": f"of {kind}",
+        "crm_uuid": f"of-{kind}",
         "product_code": "C68",
         "switch": "fs1",
         "records": scenario.legs,
