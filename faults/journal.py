@@ -45,8 +45,8 @@ class Watcher:
         self._url = url
         self.last = -1  # the offset of the last event
         self.ended: set[str] = set()
-        self._arrivals: list[float] = [time.monotonic()]
-        self._of_calls: list[float] = []
+        self._arrivals: list[float] = [time.monotonic()]  # of what is told of calls
+        self._last_arrival = self._arrivals[0]
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="journal")
 
@@ -62,18 +62,18 @@ class Watcher:
     @property
     def quiet_for(self) -> float:
         """How many seconds ago the last event arrived."""
-        return time.monotonic() - self._arrivals[-1]
+        return time.monotonic() - self._last_arrival
 
     def heard_since(self, moment: float) -> bool:
-        """Tell whether an event arrived after a moment of the monotonic clock."""
+        """Tell whether an event of a call arrived after a moment of the monotonic clock."""
         return self._arrivals[-1] > moment
 
     def longest_silence(self, since: float, until: float) -> float:
-        """Return for how many seconds, at the longest, no event of a call arrived in between.
+        """Return for how many seconds, at the longest, no event of a call arrived in a span.
 
-        Those of records do not count: another service tells them.
+        That records were stored is told by another service, and says nothing of who tells of calls.
         """
-        moments = [since, *(at for at in self._of_calls if since < at < until), until]
+        moments = [since, *(at for at in self._arrivals if since < at < until), until]
         return max(later - earlier for earlier, later in pairwise(moments))
 
     def _run(self) -> None:
@@ -87,10 +87,10 @@ class Watcher:
         if offset <= self.last:
             return  # A stream is delivered from the beginning of the chunk that holds the offset.
         self.last = offset
-        self._arrivals.append(time.monotonic())
+        self._last_arrival = time.monotonic()
         event = orjson.loads(body)
         if "sequence" in event:
-            self._of_calls.append(self._arrivals[-1])
+            self._arrivals.append(self._last_arrival)
         self.ended |= ended([event])
 
 

@@ -39,8 +39,9 @@ _CAUSES = {
     "agent_rejects": "CALL_REJECTED",
     "agent_rings_on": "NO_ANSWER",
 }
-# Who hangs up does so by itself, so many seconds after the answer.
-_TALKS_MS = {"answered": 1000, "early_media": 2000}
+# One hangs up so long after both have answered: the customer 1 s after that; the agent 2 s after its
+# own answer, and the customer has answered 1.5 s after that.
+_TALKS_MS = {"answered": 1000, "early_media": 500}
 
 
 @pytest.fixture(scope="module")
