@@ -39,8 +39,8 @@ _CAUSES = {
     "agent_rejects": "CALL_REJECTED",
     "agent_rings_on": "NO_ANSWER",
 }
-# One hangs up so long after both have answered: the customer 1 s after that; the agent 2 s after its
-# own answer, and the customer has answered 1.5 s after that.
+# So long after both have answered one hangs up: the customer 1 s after it did; the agent 2 s after
+# it did, and the customer answers 1.5 s after the agent.
 _TALKS_MS = {"answered": 1000, "early_media": 500}
 
 
