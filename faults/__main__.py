@@ -63,29 +63,29 @@ def main() -> int:
 class _Found:
     """What came of the runs so far."""
 
-    calls: dict[str, list[Result]] = field(default_factory=lambda: {"simulated": [], "real": []})
-    records: list[records.Result] = field(default_factory=list)
+    of_calls: dict[str, list[Result]] = field(default_factory=lambda: {"simulated": [], "real": []})
+    of_records: list[records.Result] = field(default_factory=list)
 
     @property
     def violations(self) -> int:
-        of_calls = [one.violations for results in self.calls.values() for one in results]
-        return sum(map(len, [*of_calls, *(one.violations for one in self.records)]))
+        every = [one.violations for results in self.of_calls.values() for one in results]
+        return sum(map(len, [*every, *(one.violations for one in self.of_records)]))
 
     def show(self) -> None:
-        for results in filter(None, self.calls.values()):
+        for results in filter(None, self.of_calls.values()):
             print(f"\n{report.render(results)}")
-        if self.records:
-            print(f"\n{report.render_records(self.records)}")
+        if self.of_records:
+            print(f"\n{report.render_records(self.of_records)}")
 
     def write(self, where: str, calls: Mapping[str, int]) -> None:
         """Keep it; what was left out keeps the record of its last run."""
         texts = {
             kind: report.record(results, where=where, calls=calls[kind])
-            for kind, results in self.calls.items()
+            for kind, results in self.of_calls.items()
             if results
         }
-        if self.records:
-            texts["records"] = report.record_records(self.records, where=where)
+        if self.of_records:
+            texts["records"] = report.record_records(self.of_records, where=where)
         for kind, text in texts.items():
             document.write(kind, text, report.PATH)
             print(f"{kind}: kept in {report.PATH.relative_to(ROOT)}")
@@ -95,11 +95,11 @@ def _run_all(chosen: argparse.Namespace, found: _Found) -> None:
     wanted = chosen.only or [*FAULTS, *records.RUNS]
     names = [name for name in FAULTS if name in wanted]
     for name in [] if chosen.real else names:
-        found.calls["simulated"].append(_run(name, chosen, chosen.calls))
+        found.of_calls["simulated"].append(_run(name, chosen, chosen.calls))
     for name in [name for name in names if name in REAL and STARTED]:
-        found.calls["real"].append(_run(name, chosen, _REAL_CALLS, real=True))
+        found.of_calls["real"].append(_run(name, chosen, _REAL_CALLS, real=True))
     for name in [name for name in records.RUNS if name in wanted and not chosen.real]:
-        found.records.append(_run_records(name, chosen))
+        found.of_records.append(_run_records(name, chosen))
 
 
 def _run(name: str, chosen: argparse.Namespace, calls: int, *, real: bool = False) -> Result:
