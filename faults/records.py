@@ -77,10 +77,12 @@ def _in_turn(one: Posted, count: int) -> None:
             raise BenchError(f"all was posted before {' and '.join(names)} could be killed")
         begin = len(one.switch.answers)
         one.stage.lose(*names, seconds=_DEAD_SECONDS)
-        while_dead = kept.figures(one.switch.answers[begin:])
+        meanwhile = one.switch.answers[begin:]
+        figures = kept.figures(meanwhile)
         tell(
-            f"  {' and '.join(names)}: {while_dead.posts} posts, {while_dead.taken} taken, "
-            f"the slowest answer {while_dead.slowest * 1000:.0f} ms"
+            f"  {' and '.join(names)}: {figures.posts} posts, {figures.taken} taken, the slowest "
+            f"answer {figures.slowest * 1000:.0f} ms, "
+            f"{len(kept.check_answers(meanwhile, bound=BOUND_SECONDS))} not as they should be"
         )
     posting.join()
 

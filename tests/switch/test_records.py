@@ -142,7 +142,7 @@ def test_every_leg_of_sixty_calls_is_recorded_and_every_call_is_as_it_was(stack,
     """The CDR service is away during ten: their records come by way of the switch's disk."""
     kinds = [kind for kind in CALLS for _ in range(_OF_EACH_KIND)]
     Random(6).shuffle(kinds)  # noqa: S311  (no secret)
-    made = {}
+    made: dict[str, str] = {}
     for begin in range(0, len(kinds), _AT_ONCE):
         some = kinds[begin : begin + _AT_ONCE]
         if begin != 2 * _AT_ONCE:
@@ -206,8 +206,11 @@ def differences(row, kind):
     }
     if kind in _CAUSES:
         truth |= {"hangup_cause": _CAUSES[kind], "recorded_cause": _CAUSES[kind]}
-    wrong = {name: (getattr(row, name), value) for name, value in truth.items()}
-    wrong = {name: pair for name, pair in wrong.items() if pair[0] != pair[1]}
+    wrong: dict[str, tuple[object, object]] = {
+        name: (getattr(row, name), value)
+        for name, value in truth.items()
+        if getattr(row, name) != value
+    }
     if row.disagrees:
         wrong["disagrees"] = (row.disagrees, [])
     talks = _TALKS_MS.get(kind)
