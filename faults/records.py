@@ -5,7 +5,8 @@ import os
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 import pika.exceptions
@@ -72,19 +73,28 @@ def _in_turn(one: Posted, count: int) -> None:
     posting = threading.Thread(target=one.post, args=(wanted,), name="posts")
     posting.start()
     for names in _TURNS:
-        threading.Event().wait(_CALM_SECONDS)
+        with _told_of(one, "all up again"):
+            threading.Event().wait(_CALM_SECONDS)
         if not posting.is_alive():
             raise BenchError(f"all was posted before {' and '.join(names)} could be killed")
-        begin = len(one.switch.answers)
-        one.stage.lose(*names, seconds=_DEAD_SECONDS)
-        meanwhile = one.switch.answers[begin:]
-        figures = kept.figures(meanwhile)
-        tell(
-            f"  {' and '.join(names)}: {figures.posts} posts, {figures.taken} taken, the slowest "
-            f"answer {figures.slowest * 1000:.0f} ms, "
-            f"{len(kept.check_answers(meanwhile, bound=BOUND_SECONDS))} not as they should be"
-        )
-    posting.join()
+        with _told_of(one, f"{' and '.join(names)} killed and started"):
+            one.stage.lose(*names, seconds=_DEAD_SECONDS)
+    with _told_of(one, "all up again"):
+        posting.join()
+
+
+@contextmanager
+def _told_of(one: Posted, what: str) -> Iterator[None]:
+    """Show what came of the posts meanwhile."""
+    begin = len(one.switch.answers)
+    yield
+    meanwhile = one.switch.answers[begin:]
+    figures = kept.figures(meanwhile)
+    blamed = len(kept.check_answers(meanwhile, bound=BOUND_SECONDS))
+    tell(
+        f"  {what}: {figures.posts} posts, {figures.taken} taken, the slowest answer "
+        f"{figures.slowest * 1000:.0f} ms, {blamed} not as they should be"
+    )
 
 
 def _collect(one: Posted) -> None:
