@@ -2,6 +2,7 @@
 
 import contextlib
 import signal
+import threading
 import urllib.request
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
@@ -121,6 +122,14 @@ class Stage:
             return
         self.stack.processes.start([name])
         self.stack.processes.wait_ready(name, self.settings)
+
+    def lose(self, *names: str, seconds: float) -> None:
+        """Kill all of these, and start them again after so many seconds."""
+        for name in names:
+            self.kill(name)
+        threading.Event().wait(seconds)
+        for name in names:
+            self.start(name)
 
     def _server(self, name: str) -> Server | None:
         found = [server for server in self.stack.needed_servers if server.title == name]

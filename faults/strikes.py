@@ -47,11 +47,7 @@ def _killed(*names: str) -> Callable[[Scene], None]:
     """Return the fault in which these are killed, and started again after a while."""
 
     def strike(scene: Scene) -> None:
-        for name in names:
-            scene.stage.kill(name)
-        scene.outage()
-        for name in names:
-            scene.stage.start(name)
+        scene.stage.lose(*names, seconds=OUTAGE_SECONDS)
 
     return strike
 

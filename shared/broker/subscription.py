@@ -102,7 +102,10 @@ class Subscription:
         if self._careful:
             self._careful -= 1
             if not self._careful:
+                # The limit holds for those who begin to consume after it. So a second consumer
+                # begins: to cancel the first one would give back, out of order, what is under way.
                 channel.basic_qos(prefetch_count=self._prefetch)
+                self._consume(channel)
         self._on_delivery(
             Delivery(
                 queue=self._queue,
@@ -148,6 +151,9 @@ class Listening(Subscription):
         self._exchange = exchange
         self._routing_key = routing_key
         self._on_begin = on_begin
+
+    def be_careful(self) -> None:
+        """Go on as before: what may have killed us went with its queue."""
 
     def _consume(self, channel: Channel) -> None:
         def declared(answer: Any) -> None:

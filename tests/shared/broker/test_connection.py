@@ -201,6 +201,27 @@ def test_what_is_not_acked_is_delivered_again(rabbit, channel):
     second.stop()
 
 
+def test_who_was_careful_has_many_delivered_at_once_again(rabbit, broker, subscriber):
+    """After some messages one by one; none of them is lost or delivered twice by that."""
+    futures = [broker.publish(event(subscriber, number)) for number in range(100)]
+    for future in futures:
+        future.result(30)
+    seen: queue.SimpleQueue[Delivery] = queue.SimpleQueue()
+    careful = Broker(rabbit.url, name="careful")
+    careful.consume(subscriber, seen.put, prefetch=100).be_careful()
+    careful.start()
+    held = []
+    for _ in range(60):
+        delivery = seen.get(timeout=20)
+        delivery.ack()
+        held.append(delivery)
+    held += [seen.get(timeout=20) for _ in range(40)]  # none of which is acked
+
+    assert [delivery.body for delivery in held] == [str(number).encode() for number in range(100)]
+    assert not any(delivery.returns for delivery in held)
+    careful.stop()
+
+
 def test_the_journal_remembers_every_event(broker, rabbit, subscriber):
     """Whoever comes later can read what was told."""
     broker.publish(event(subscriber, 7)).result(10)
