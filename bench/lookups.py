@@ -1,6 +1,6 @@
 """How fast phones are looked up when all of them register at once."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from functools import partial
 from itertools import cycle, islice

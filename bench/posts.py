@@ -48,7 +48,16 @@ def run(rounds: int) -> list[Row]:
     empty = Contender("empty handler", ["bench.peers.cdr", "{bind}"])
     plain = Contender(
         "an insert for each post",
-        "gunicorn --workers 2 --threads 8 --bind {bind} bench.peers.cdr:plain()".split(),
+        [
+            "gunicorn",
+            "--workers",
+            "2",
+            "--threads",
+            "8",
+            "--bind",
+            "{bind}",
+            "bench.peers.cdr:plain()",
+        ],
     )
     contenders = [product, empty, plain]
     late = Late()

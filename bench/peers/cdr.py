@@ -1,8 +1,8 @@
 """What the CDR service is held against when records are posted.
 
-`python -m bench.peers.cdr HOST:PORT` reads each post, answers 200 and keeps nothing: what is left is
-the server. `gunicorn "bench.peers.cdr:plain()"` is what one writes in an afternoon: a row for each
-post, committed before the answer, on a server with two processes of eight threads.
+`python -m bench.peers.cdr HOST:PORT` reads each post, answers 200 and keeps nothing: what is left
+is the server. `gunicorn "bench.peers.cdr:plain()"` is what one writes in an afternoon: a row for
+each post, committed before the answer, on a server with two processes of eight threads.
 """
 
 import os
