@@ -65,7 +65,7 @@ def run(rounds: int) -> list[Row]:
         for rank in range(rounds):
             turn = rank % len(contenders)
             for contender in contenders[turn:] + contenders[:turn]:
-                environment = servers.environment | {"VOICE_CDR_BIND": contender.bind}
+                environment = {**servers.environment, "VOICE_CDR_BIND": contender.bind}
                 with contender.serving(environment, made / "contender.log"):
                     posts = _Posts(contender.port, servers)
                     posts.storm(_WARM_UP)
