@@ -124,10 +124,10 @@ def _insert(engine: Engine, rows: Rows, size: int) -> None:
     statement = f"INSERT INTO cdrs ({', '.join(_COLUMNS)}) VALUES %s"  # noqa: S608
     connection = engine.raw_connection()
     try:
-        with connection.cursor() as cursor:
-            for batch in _batches(rows, size):
-                execute_values(cursor, statement, batch, page_size=size)
-                connection.commit()
+        cursor = connection.cursor()
+        for batch in _batches(rows, size):
+            execute_values(cursor, statement, batch, page_size=size)
+            connection.commit()
     finally:
         connection.close()
 
