@@ -54,7 +54,7 @@ test-switch: servers ## Run the tests that a real switch can take, on the one th
 	    $(PYTHON) -m pytest tests/switch tests/simulator/test_contract.py tests/e2e $(ARGS); \
 	fi
 
-bench: servers ## Measure beside limits and peers, into docs/benchmarks.md (half an hour)
+bench: servers ## Measure beside limits and peers, into docs/benchmarks.md (an hour)
 	$(PYTHON) -m bench $(or $(ARGS),--write)
 
 faults: servers ## Kill each part under load, and hold what was told against the truth (half an hour)

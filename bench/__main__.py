@@ -4,13 +4,35 @@ import argparse
 import os
 import sys
 
-from bench import calls, console, document, events, latency, load, lookups, registers
+from bench import (
+    calls,
+    console,
+    document,
+    events,
+    latency,
+    load,
+    lookups,
+    many_cdrs,
+    posts,
+    registers,
+    stored,
+)
 from bench.table import Row, render
 from bench.waiting import BenchError
 from deploy.local.daemon import LocalError
 from deploy.local.processes import ROOT
 
-_PARTS = ("latency", "calls", "events", "load", "lookups", "registers")
+_BY_ROUNDS = {
+    "latency": latency.run,
+    "events": events.run,
+    "load": load.run,
+    "lookups": lookups.run,
+    "registers": registers.run,
+    "posts": posts.run,
+    "stored": stored.run,
+    "many": many_cdrs.run,
+}
+_PARTS = ("latency", "calls", *[part for part in _BY_ROUNDS if part != "latency"])
 _CORES = 2
 
 
@@ -55,17 +77,9 @@ def _keep(part: str, rows: list[Row], where: str) -> None:
 
 
 def _run(part: str, chosen: argparse.Namespace) -> list[Row]:
-    if part == "latency":
-        return latency.run(chosen.rounds)
     if part == "calls":
         return calls.run(chosen.holds, chosen.seconds, chosen.rate)
-    if part == "events":
-        return events.run(chosen.rounds)
-    if part == "load":
-        return load.run(chosen.rounds)
-    if part == "lookups":
-        return lookups.run(chosen.rounds)
-    return registers.run(chosen.rounds)
+    return _BY_ROUNDS[part](chosen.rounds)
 
 
 if __name__ == "__main__":

@@ -8,8 +8,9 @@ from pathlib import Path
 from statistics import median
 from uuid import uuid4
 
-from bench.lookups import DOMAIN, Contender, ask, request, servers, started, users
+from bench.lookups import DOMAIN, request, servers, started, users
 from bench.stacks import directory
+from bench.storm import Contender, ask
 from bench.table import Row, number, spread
 from bench.waiting import BenchError
 from deploy.local.ports import LOOPBACK, free_port
@@ -33,7 +34,7 @@ def run(rounds: int) -> list[Row]:
         return []
     print(f"registers: {rounds} rounds of {REGISTERS:,} REGISTERs with digest by sipp")
     product = Contender("the directory", ["services.directory"])
-    constant = Contender("constant answer", ["bench.peers.lookup", "constant"])
+    constant = Contender("constant answer", ["bench.peers.lookup", "constant", "{bind}"])
     with directory() as made, servers(made) as environment:
         command = CreateUser(extension=_USER, password=_PASSWORD)
         with users(environment) as handlers:

@@ -1,7 +1,5 @@
 """The product in a directory of its own, each part of which can be killed and started again."""
 
-import contextlib
-import signal
 import threading
 import urllib.request
 from collections.abc import Iterable, Iterator, Mapping
@@ -9,11 +7,9 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-import psutil
-
+from bench.killing import kill
 from bench.stacks import directory
 from bench.waiting import BenchError, until
-from deploy.local.daemon import Daemon
 from deploy.local.instances import Server
 from deploy.local.ports import LOOPBACK, free_port
 from deploy.local.processes import Processes
@@ -25,7 +21,6 @@ from shared.switch.address import SwitchAddress, parse_switches
 from tests.e2e.real import RealSide, real_side
 
 _START_SECONDS = 60
-_GONE_SECONDS = 10
 
 # Quicker than people: calls of a few seconds, and phones that nobody answers not much longer.
 _PACE = {
@@ -175,33 +170,6 @@ def _events(stage: Stage, place: Path, network: Proxy) -> Events:
     processes.env_file.parent.mkdir(parents=True)
     save(processes.env_file, settings)
     return Events(processes, settings, network)
-
-
-def kill(daemon: Daemon) -> None:
-    """Kill a process and its children with SIGKILL, and return when they are gone."""
-    process = daemon.process()
-    if process is None:
-        raise BenchError(f"{daemon.name} is gone already.{daemon.log_tail()}")
-    children = process.children(recursive=True)
-    # It is waited for as well: a dead child of ours would still have its pid, and PostgreSQL takes
-    # that for another server on its data.
-    daemon.stop(signal.SIGKILL)
-    for member in children:
-        with contextlib.suppress(psutil.NoSuchProcess):
-            member.kill()
-    until(
-        lambda: not any(_runs(member) for member in children),
-        f"{daemon.name} gone",
-        seconds=_GONE_SECONDS,
-        pause=0.02,
-    )
-
-
-def _runs(process: psutil.Process) -> bool:
-    try:
-        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
-    except psutil.NoSuchProcess:
-        return False
 
 
 def _answers(url: str) -> bool:

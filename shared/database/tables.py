@@ -128,13 +128,21 @@ class CdrRow(Base):
                 "campaign",
                 "hangup_cause",
                 "gateway",
+                "direction",
+                "leg",
+                "role",
+                "q850",
+                "sip_status",
+                "hung_up_by",
+                "codec",
+                "switch",
             )
         ),
         {"postgresql_partition_by": "RANGE (at)"},
     )
 
-    switch: Mapped[str] = mapped_column(String(128), primary_key=True)
     leg_id: Mapped[str] = mapped_column(String(256), primary_key=True)
+    switch: Mapped[str] = mapped_column(String(128), primary_key=True)
     at: Mapped[datetime] = mapped_column(primary_key=True)
     call_id: Mapped[str] = mapped_column(String(256))
     crm_uuid: Mapped[str | None] = mapped_column(Text)

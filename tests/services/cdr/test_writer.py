@@ -41,7 +41,6 @@ from tests.shared.broker.amqp import delivered
 from tests.telling import encoded, told
 from tests.waiting import until
 
-LONG = secrets.token_hex(10_000)
 SCENARIOS = ["s01", "s02", "s03", "s05", "s08", "s09", "s14", "s18"]
 
 
