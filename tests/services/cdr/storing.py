@@ -36,6 +36,10 @@ def stored(engine: Engine, switch: str) -> int:
         return session.scalar(query) or 0
 
 
+# The leg of a record that no database takes.
+UNSTORABLE = "unstorable"
+
+
 @contextmanager
 def writing(
     url: str, engine: Engine, may: threading.Event | None = None
@@ -49,7 +53,10 @@ def writing(
         came.extend(found)
         if may is not None:
             assert may.wait(20)
-        remember(engine, *{whole(body, leg_id=leg).key for leg, body in found})
+        keys = {whole(body, leg_id=leg).key for leg, body in found}
+        if any(leg == UNSTORABLE for _, leg in keys):
+            raise ValueError("the database has no room for this one")
+        remember(engine, *keys)
 
     consumer = BatchConsumer(broker, "cdr.raw", store, ready=lambda: True)
     broker.start()

@@ -13,7 +13,7 @@ from services.cdr.sending import Sending
 from services.cdr.tally import Stays
 from shared.broker.connection import Broker
 from shared.database.engine import open_engine
-from tests.services.cdr.storing import old, record, remember, stored, writing
+from tests.services.cdr.storing import UNSTORABLE, old, record, remember, stored, writing
 
 
 @pytest.fixture(autouse=True)
@@ -124,7 +124,7 @@ def test_one_that_cannot_be_stored_does_not_hold_up_others(storing, spool, colle
     """It stays, and the rest is taken."""
     for number in range(2 * collecting._AT_ONCE):
         (spool / f"{number}.cdr.json").write_bytes(record(word, str(number)))
-    (spool / "poison.cdr.json").write_bytes(record(word, "p" * 300))
+    (spool / "poison.cdr.json").write_bytes(record(word, UNSTORABLE))
     with storing():
         tally = collector(wait=1).collect()
 
