@@ -61,9 +61,9 @@ def upgrade() -> None:
 def _make_cdrs() -> None:
     op.create_table(
         "cdrs",
-        sa.Column("switch", sa.String(128), primary_key=True),
-        sa.Column("leg_id", sa.String(256), primary_key=True),
-        sa.Column("at", _TIME, primary_key=True),
+        sa.Column("switch", sa.String(128), nullable=False),
+        sa.Column("leg_id", sa.String(256), nullable=False),
+        sa.Column("at", _TIME, nullable=False),
         sa.Column("call_id", sa.String(256), nullable=False),
         *(sa.Column(name, sa.Text) for name in ("crm_uuid", "product_code", "direction", "role")),
         *(sa.Column(name, sa.Text) for name in ("extension", "number", *_NEW_TEXTS)),
@@ -77,6 +77,8 @@ def _make_cdrs() -> None:
         sa.Column("marks", JSONB, nullable=False),
         sa.Column("stored_at", _TIME, nullable=False),
         sa.Column("raw", JSONB, nullable=False),
+        # The leg first: it is asked for without its switch as well.
+        sa.PrimaryKeyConstraint("leg_id", "switch", "at", name="cdrs_pkey"),
         postgresql_partition_by="RANGE (at)",
     )
     # What no month has been made for; the writer makes months before it stores.

@@ -7,13 +7,16 @@ from flask import Flask
 
 from services.cdr import store
 from services.cdr.app import create_app
+from services.cdr.forgetting import Forgetting
 from services.cdr.handlers import Writer
 from services.cdr.intake import Intake
 from services.cdr.settings import CdrSettings
 from shared import basic_auth, health, logs, process
 from shared.broker.batches import BatchConsumer
+from shared.broker.commands import CommandConsumer
 from shared.broker.connection import Broker
 from shared.database.engine import open_engine
+from shared.messages.commands import Owner
 from shared.settings import load
 from shared.spool import Spool
 from shared.web import WebServer
@@ -38,6 +41,8 @@ def build(settings: CdrSettings) -> tuple[Flask, Callable[[], None]]:
     ready = partial(store.is_ready, engine)
     records = BatchConsumer(broker, "cdr.raw", writer.store_cdrs, ready=ready)
     events = BatchConsumer(broker, "cdr.events", writer.store_events, ready=ready)
+    forgetting = Forgetting(engine)
+    commands = CommandConsumer(broker, Owner.CDR, forgetting.handlers, workers=1)
     broker.start()
     for part in (intake, records, events):
         part.start()
@@ -50,7 +55,14 @@ def build(settings: CdrSettings) -> tuple[Flask, Callable[[], None]]:
         health=health.blueprint({"spool": lambda: len(spool) >= 0}),
     )
     stop = partial(
-        process.stop_all, intake.stop, records.stop, events.stop, broker.stop, spool.close
+        process.stop_all,
+        forgetting.stop,
+        commands.stop,
+        intake.stop,
+        records.stop,
+        events.stop,
+        broker.stop,
+        spool.close,
     )
     return app, stop
 

@@ -4,7 +4,16 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import BigInteger, DateTime, Identity, Index, String, Text, text
+from sqlalchemy import (
+    BigInteger,
+    DateTime,
+    Identity,
+    Index,
+    PrimaryKeyConstraint,
+    String,
+    Text,
+    text,
+)
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
@@ -109,6 +118,8 @@ class CdrRow(Base):
 
     __tablename__ = "cdrs"
     __table_args__ = (
+        # The leg first: it is asked for without its switch as well.
+        PrimaryKeyConstraint("leg_id", "switch", "at"),
         Index("cdrs_by_call", "call_id"),
         Index("cdrs_by_time", text("at DESC"), "switch", "leg_id"),
         Index("cdrs_by_number", "number", postgresql_ops={"number": "text_pattern_ops"}),

@@ -17,7 +17,7 @@ from services.gateway.paging import cursor
 from shared.broker.commands import CommandConsumer
 from shared.broker.connection import Broker
 from shared.database.engine import open_engine
-from shared.database.tables import CallEventRow, CallRow, CdrRow, CommandRow, RegistrationRow
+from shared.database.tables import CallEventRow, CallRow, CommandRow, RegistrationRow
 from shared.messages.commands import Owner
 from tests.services.directory.building import VAULT
 from tests.services.gateway.building import BEARER, DOMAIN, TOKEN, FakeBus, application, no_broker
@@ -29,12 +29,19 @@ CALL = {
     "crm_uuid": "123",
     "product_code": "C68",
 }
+FORGETS = ("DELETE", "/v1/cdrs")
 START = datetime(2026, 11, 23, 4, 0, tzinfo=UTC)
 ROUTES = [
     ("POST", "/v1/calls"),
     ("GET", "/v1/calls"),
     ("GET", "/v1/calls/x"),
     ("GET", "/v1/cdrs"),
+    ("DELETE", "/v1/cdrs"),
+    ("GET", "/v1/cdrs.csv"),
+    ("GET", "/v1/stats"),
+    ("POST", "/v1/tokens"),
+    ("GET", "/v1/tokens"),
+    ("DELETE", "/v1/tokens/x"),
     ("POST", "/v1/users"),
     ("GET", "/v1/users"),
     ("GET", "/v1/users/1001"),
@@ -143,14 +150,15 @@ def keep(engine, *rows):
 
 def call_row(call_id, **columns):
     """Return a call that lives."""
-    given = {"sequence": 1, "state": "created", "created_at": START, **columns}
+    given = {
+        "at": START,
+        "sequence": 1,
+        "state": "created",
+        "created_at": START,
+        "records": 0,
+        **columns,
+    }
     return CallRow(call_id=call_id, **given)
-
-
-def cdr_row(call_id, leg_id, **columns):
-    """Return a leg's record."""
-    given = {"switch": "fs1", "stored_at": START, "raw": {}, **columns}
-    return CdrRow(call_id=call_id, leg_id=leg_id, **given)
 
 
 # -- who may come in -------------------------------------------------------------------------
@@ -450,41 +458,6 @@ def test_what_is_nowhere_is_not_found(client, path):
     is_problem(client.get(path), 404)
 
 
-# -- CDRs ------------------------------------------------------------------------------------
-
-
-def test_records_are_found_by_call_and_by_crm(client, engine, word):
-    """Both, one or the other; page by page, in the order of their legs."""
-    keep(
-        engine,
-        cdr_row(f"{word}-1", f"{word}-b", crm_uuid=word, q850=17, role="customer"),
-        cdr_row(f"{word}-1", f"{word}-a", crm_uuid=word, talk_ms=5, started_at=START),
-        cdr_row(f"{word}-1", f"{word}-a", crm_uuid=word, switch="fs0"),
-        cdr_row(f"{word}-2", f"{word}-c", crm_uuid=word),
-        cdr_row(f"{word}-3", f"{word}-d", crm_uuid="other"),
-    )
-
-    def legs(query):
-        found = pages(client, f"/v1/cdrs?{query}", "cdrs")
-        return [(cdr["leg_id"][-1], cdr["switch"]) for cdr in found]
-
-    assert legs(f"call_id={word}-1") == [("a", "fs0"), ("a", "fs1"), ("b", "fs1")]
-    assert legs(f"crm_uuid={word}") == [("a", "fs0"), ("a", "fs1"), ("b", "fs1"), ("c", "fs1")]
-    assert legs(f"crm_uuid={word}&call_id={word}-2") == [("c", "fs1")]
-    assert legs(f"call_id={word}") == []
-    (_, one, _) = pages(client, f"/v1/cdrs?call_id={word}-1", "cdrs")
-    assert (one["talk_ms"], one["started_at"]) == (5, "2026-11-23T04:00:00Z")
-    assert "raw" not in one
-
-
-def test_records_of_everything_are_not_given(client):
-    """One of the two ids is needed, and the answer says which."""
-    detail = is_problem(client.get("/v1/cdrs"), 400)
-
-    assert "call_id" in detail
-    assert "crm_uuid" in detail
-
-
 # -- users -----------------------------------------------------------------------------------
 
 
@@ -743,7 +716,8 @@ def test_what_is_away_is_a_problem_that_passes(lonely, method, path):
     said = {} if method == "PATCH" else said
     said = {"name": "x"} if "subscriptions" in path else said
     said = {"event_ids": ["x"]} if "redeliver" in path else said
-    where = f"{path}?call_id=x" if "cdrs" in path else path
+    said = {"name": "x", "scopes": ["calls"]} if "tokens" in path else said
+    where = f"{path}?before=2020-01-01T00:00:00Z" if (method, path) == FORGETS else path
     response = lonely.open(where, method=method, json=said, headers={"Idempotency-Key": "k"})
 
     assert "away" in is_problem(response, 503) or "broker" in response.json["detail"]
