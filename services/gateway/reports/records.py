@@ -8,6 +8,7 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from datetime import datetime
+from typing import Any
 
 from sqlalchemy import Connection, CursorResult, Engine, Row, func, select
 
@@ -71,7 +72,7 @@ class Export:
     """Records that are read while they are sent, on a connection that stays taken until `close`."""
 
     def __init__(
-        self, result: CursorResult[*tuple[object, ...]], first: Sequence[Row], undo: ExitStack
+        self, result: CursorResult[Any], first: Sequence[Row[Any]], undo: ExitStack
     ) -> None:
         self._result = result
         self._first = first
@@ -90,7 +91,9 @@ class Export:
         self._undo.close()
 
 
-def _few(connection: Connection, wanted: Sequence[Condition], limit: int) -> Sequence[Row] | None:
+def _few(
+    connection: Connection, wanted: Sequence[Condition], limit: int
+) -> Sequence[Row[Any]] | None:
     """Return the newest of what is found where that is little; None where it is much.
 
     Asked for the newest at once, PostgreSQL would look through all months for a rare number.
@@ -104,7 +107,7 @@ def _few(connection: Connection, wanted: Sequence[Condition], limit: int) -> Seq
 
 def _by_month(
     connection: Connection, wanted: Sequence[Condition], times: Sequence[Condition], limit: int
-) -> Sequence[Row]:
+) -> Sequence[Row[Any]]:
     """Return the newest of what is found, month by month back in time.
 
     Each month is asked as its own statistics advise: of a filter that only old months match, the
@@ -113,7 +116,7 @@ def _by_month(
     deadline = time.monotonic() + _SECONDS
     query = select(*_SHOWN).where(*wanted).order_by(*NEWEST_FIRST)
     bounds = list(times)
-    rows: list[Row] = []
+    rows: list[Row[Any]] = []
     while len(rows) < limit:
         newest = connection.scalar(select(func.max(CdrRow.at)).where(*bounds))
         if newest is None:
@@ -131,5 +134,5 @@ def _month(at: datetime) -> datetime:
     return at.replace(day=1, hour=0, minute=0, second=0, microsecond=0)
 
 
-def _cdr(row: Row) -> Cdr:
+def _cdr(row: Row[Any]) -> Cdr:
     return Cdr.model_validate(row, from_attributes=True)

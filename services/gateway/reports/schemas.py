@@ -215,13 +215,21 @@ class StatsQuery(BaseModel):
 
 
 class Group(BaseModel):
-    """Figures of the calls that are alike in what was asked for; that stands beside them."""
+    """Figures of the calls that are alike in what was asked for, which stands beside them."""
 
-    model_config = ConfigDict(
-        extra="allow",
-        json_schema_extra={"additionalProperties": {"type": ["string", "null"]}},
+    hour: str | None = Field(
+        default=None,
+        description="Its beginning. What was not asked for by `by` is absent.",
+        examples=["2026-10-25T02:00:00+02:00"],
     )
-
+    day: str | None = Field(default=None, examples=["2026-10-25"])
+    queue: str | None = None
+    agent: str | None = Field(default=None, description="The extension, else the full name.")
+    product: str | None = None
+    cause: str | None = None
+    outcome: str | None = None
+    direction: str | None = None
+    campaign: str | None = None
     calls: int = Field(description="Calls that are over.")
     answered: int = Field(description="Those whose outcome is `answered`.")
     answer_rate: float | None = Field(description="Answered calls / calls, 0 to 1.")

@@ -36,8 +36,6 @@ from shared.messages.replies import Refused
 
 MOST_EXPORTS = 4  # each holds a connection to the database
 
-_AT = "%Y-%m-%dT%H:%M:%S.%f%z"
-
 log = structlog.get_logger(__name__)
 
 
@@ -57,7 +55,9 @@ def blueprint(records: Records, bus: CommandBus) -> APIBlueprint:
         more = None
         if len(rows) == query.limit:
             last = rows[-1]
-            more = paging.cursor(last.at.astimezone(UTC).strftime(_AT), last.switch, last.leg_id)
+            more = paging.cursor(
+                last.at.astimezone(UTC).isoformat(timespec="microseconds"), last.switch, last.leg_id
+            )
         return {"cdrs": [_shown(cdr) for cdr in rows], "next_cursor": more}
 
     @routes.delete("", responses={"202": Forgetting})
@@ -127,7 +127,7 @@ def _place(cursor: str | None) -> Place | None:
     if key is None:
         return None
     try:
-        at = datetime.strptime(key[0], _AT)
+        at = datetime.strptime(key[0], "%Y-%m-%dT%H:%M:%S.%f%z")
     except ValueError:
         raise Refused("invalid", "cursor: not one that this list gave; begin without") from None
     return at, key[1], key[2]
