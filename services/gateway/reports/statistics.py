@@ -74,7 +74,7 @@ class Asked:
     @classmethod
     def read(cls, query: StatsQuery) -> "Asked":
         """Return it; raise `Refused` for a group or a zone that there is none of."""
-        by = query.by.split(",") if query.by else []
+        by = [] if query.by is None else query.by.split(",")
         wrong = [name for name in by if name not in _GROUPS]
         if wrong:
             raise Refused("invalid", f"by: {wrong[0]!r} is none of {', '.join(_GROUPS)}")

@@ -127,8 +127,8 @@ def _place(cursor: str | None) -> Place | None:
     if key is None:
         return None
     try:
-        at = datetime.strptime(key[0], "%Y-%m-%dT%H:%M:%S.%f%z")
-    except ValueError:
+        at = datetime.strptime(key[0], "%Y-%m-%dT%H:%M:%S.%f%z").astimezone(UTC)
+    except (ValueError, OverflowError):
         raise Refused("invalid", "cursor: not one that this list gave; begin without") from None
     return at, key[1], key[2]
 

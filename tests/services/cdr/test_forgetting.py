@@ -119,7 +119,7 @@ def test_what_is_of_today_is_not_forgotten(hours):
 
 @pytest.mark.parametrize("before", ["2020-01-01T00:00:00", "2020-01-01", "", "yesterday", None])
 def test_a_moment_needs_its_zone(before):
-    """Whose midnight would it be?"""
+    """Midnight is another moment in each."""
     with pytest.raises(NotACommand, match="before"):
         parse(
             name="cdr.forget",

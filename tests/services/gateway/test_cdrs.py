@@ -305,10 +305,18 @@ def test_a_cursor_that_leads_nowhere_is_named(client, key):
     assert "cursor" in is_problem(client.get(f"/v1/cdrs?cursor={cursor(*key)}"), 400)
 
 
-@pytest.mark.parametrize("at", ["0001-01-01T00:00:00.000000+23:59", "9999-12-31T23:59:59.9-2359"])
-def test_a_cursor_of_any_time_is_answered(client, at):
+@pytest.mark.parametrize(
+    ("at", "status"),
+    [
+        ("0001-01-01T00:00:00.0+2359", 400),
+        ("0001-01-01T00:00:00.0+0000", 200),
+        ("9999-12-31T23:59:59.9-2359", 400),
+        ("9999-12-31T23:59:59.9+2359", 200),
+    ],
+)
+def test_a_cursor_of_any_time_is_answered(client, at, status):
     """Somebody may have made it; nothing breaks."""
-    assert client.get(f"/v1/cdrs?cursor={cursor(at, 'b', 'c')}").status_code == 200
+    assert client.get(f"/v1/cdrs?cursor={cursor(at, 'b', 'c')}").status_code == status
 
 
 def test_a_leg_with_a_long_name_is_no_end_of_the_list(client, engine, word):
@@ -393,8 +401,9 @@ def test_pages_stay_right_while_rows_come_in(given, postgres, first, later, limi
 # -- the table -------------------------------------------------------------------------------
 
 
-def rows_of(response):
+def rows_of(client, query):
     """Return the rows of a table."""
+    response = client.get(f"/v1/cdrs.csv?{query}", buffered=True)
     assert response.status_code == 200, response.text
     assert response.headers["Content-Type"] == "text/csv; charset=utf-8"
     return list(csv.DictReader(io.StringIO(response.text, newline=""), strict=True))
@@ -404,7 +413,7 @@ def test_the_table_holds_what_the_list_holds(client, engine, word):
     """Column by column; what is not there is empty."""
     keep(engine, cdr_row(word, f"{word}-a", **FULL), cdr_row(word, f"{word}-b"))
 
-    rows = rows_of(client.get(f"/v1/cdrs.csv?call_id={word}"))
+    rows = rows_of(client, f"call_id={word}")
 
     listed = client.get(f"/v1/cdrs?call_id={word}").json["cdrs"]
     assert list(rows[0]) == list(Cdr.model_fields)
@@ -423,14 +432,16 @@ def test_the_table_holds_what_the_list_holds(client, engine, word):
 
 def test_the_table_of_nothing_is_its_header(client, word):
     """And no error."""
-    assert client.get(f"/v1/cdrs.csv?call_id={word}").text == ",".join(Cdr.model_fields) + "\r\n"
+    response = client.get(f"/v1/cdrs.csv?call_id={word}", buffered=True)
+
+    assert response.text == ",".join(Cdr.model_fields) + "\r\n"
 
 
 def test_the_table_runs_nothing_in_a_spreadsheet(client, engine, word):
     """Whatever the caller calls itself."""
     keep(engine, cdr_row(word, f"{word}-a", queue="=1+1", codec='-"a",b', number="+4930123456"))
 
-    (row,) = rows_of(client.get(f"/v1/cdrs.csv?call_id={word}"))
+    (row,) = rows_of(client, f"call_id={word}")
 
     assert (row["queue"], row["codec"], row["number"]) == ("'=1+1", '\'-"a",b', "+4930123456")
 
@@ -450,13 +461,14 @@ def test_a_long_table_comes_whole_piece_by_piece(client, engine, word, monkeypat
 
     response = client.get(f"/v1/cdrs.csv?crm_uuid={word}", buffered=False)
     pieces = list(response.iter_encoded())
+    response.close()
 
     assert len(pieces) == 1 + -(-count // 7)
     assert [line.split(b",")[1].decode() for line in b"".join(pieces).splitlines()[1:]] == legs
 
 
 @pytest.mark.parametrize("begun", [True, False])
-def test_a_client_that_goes_leaves_nothing_behind(app, client, begun):
+def test_a_client_that_goes_leaves_nothing_behind(client, begun):
     """Neither a connection nor its place among those that may be sent at once."""
     for _ in range(2 * MOST_EXPORTS):
         response = client.get("/v1/cdrs.csv", buffered=False)
@@ -472,7 +484,7 @@ def test_more_tables_than_a_gateway_sends_are_refused(client):
 
     is_problem(client.get("/v1/cdrs.csv"), 503)
     sent.pop().close()
-    assert client.get("/v1/cdrs.csv?call_id=x").status_code == 200
+    assert client.get("/v1/cdrs.csv?call_id=x", buffered=True).status_code == 200
     for response in sent:
         response.close()
 
@@ -512,7 +524,7 @@ def test_numbers_are_shown_to_those_who_may_see_them(app, engine, word):
         (blind, "********456", "/rec/*******456.wav"),
     ):
         (listed,) = client.get(f"/v1/cdrs?call_id={word}").json["cdrs"]
-        (row,) = rows_of(client.get(f"/v1/cdrs.csv?call_id={word}"))
+        (row,) = rows_of(client, f"call_id={word}")
         assert (listed["number"], listed["recording"]) == (number, recording)
         assert (row["number"], row["recording"]) == (number, recording)
 
@@ -523,8 +535,9 @@ def test_who_sees_no_numbers_searches_none_by_how_it_begins(app, path):
     blind = with_rights(app, "reports")
 
     assert "numbers" in is_problem(blind.get(f"{path}?number_prefix=49"), 403)
-    assert blind.get(f"{path}?number=4930123456").status_code == 200
-    assert with_rights(app, "reports", "numbers").get(f"{path}?number_prefix=49").status_code == 200
+    seeing = with_rights(app, "reports", "numbers")
+    for client, query in ((blind, "number=4930123456"), (seeing, "number_prefix=49")):
+        assert client.get(f"{path}?{query}", buffered=True).status_code == 200
 
 
 # -- forgetting ------------------------------------------------------------------------------

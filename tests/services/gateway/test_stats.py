@@ -113,7 +113,7 @@ def test_nothing_is_no_division_by_zero(client, word):
 
 
 @pytest.mark.parametrize(
-    ("by", "columns", "shown"),
+    "case",
     [
         ("queue", {"queue": "sales@x"}, "sales@x"),
         ("agent", {"agent": "1001@x", "extension": "1001"}, "1001"),
@@ -128,8 +128,9 @@ def test_nothing_is_no_division_by_zero(client, word):
         ("queue", {}, None),
     ],
 )
-def test_every_group_there_is(client, engine, word, by, columns, shown):
+def test_every_group_there_is(client, engine, word, case):
     """Also that of calls which have none."""
+    by, columns, shown = case
     keep(engine, call_row(word, product_code=word, **columns))
 
     (group,) = groups(client, product_code=word, by=by)
@@ -191,7 +192,7 @@ def test_a_day_is_the_zone_s_however_long(client, engine, word):
 
 
 @pytest.mark.parametrize(
-    ("zone", "hour", "day"),
+    "case",
     [
         ("UTC", "2026-11-23T04:00:00+00:00", "2026-11-23"),
         ("Asia/Kathmandu", "2026-11-23T09:00:00+05:45", "2026-11-23"),
@@ -201,8 +202,9 @@ def test_a_day_is_the_zone_s_however_long(client, engine, word):
         ("Pacific/Kiritimati", "2026-11-23T18:00:00+14:00", "2026-11-23"),
     ],
 )
-def test_hours_and_days_begin_where_the_zone_says(client, engine, word, zone, hour, day):
+def test_hours_and_days_begin_where_the_zone_says(client, engine, word, case):
     """Also where that is no whole hour from UTC."""
+    zone, hour, day = case
     keep(engine, call_row(word, product_code=word, at=START))
 
     (group,) = groups(client, product_code=word, tz=zone, by="hour,day")

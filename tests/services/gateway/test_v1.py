@@ -367,6 +367,9 @@ def test_only_calls_that_live_are_listed(client, engine, word):
         "ended_at": None,
         "outcome": None,
         "hangup_cause": None,
+        **dict.fromkeys(("extension", "number", "queue", "agent", "campaign", "ring_ms")),
+        **dict.fromkeys(("talk_ms", "recorded_outcome", "recorded_cause", "disagrees", "missing")),
+        "records": 0,
     }
 
 
