@@ -3,6 +3,7 @@
 import csv
 import io
 from datetime import datetime, timedelta
+from typing import Any
 from uuid import uuid4
 
 import pytest
@@ -29,7 +30,7 @@ from tests.services.gateway.clients import (
 )
 
 SECOND = timedelta(seconds=1)
-FULL = {
+FULL: dict[str, Any] = {
     "switch": "fs9",
     "crm_uuid": "c1",
     "product_code": "C68",

@@ -2,14 +2,13 @@
 
 import json
 import re
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import Any
 from uuid import UUID, uuid4
 
 import orjson
 import pytest
 from openapi_spec_validator import validate
-from sqlalchemy.orm import Session
 
 from services.directory.handlers import Users
 from services.gateway.commands import CommandBus
@@ -20,7 +19,8 @@ from shared.database.engine import open_engine
 from shared.database.tables import CallEventRow, CallRow, CommandRow, RegistrationRow
 from shared.messages.commands import Owner
 from tests.services.directory.building import VAULT
-from tests.services.gateway.building import BEARER, DOMAIN, TOKEN, FakeBus, application, no_broker
+from tests.services.gateway.building import DOMAIN, TOKEN, FakeBus, application, no_broker
+from tests.services.gateway.clients import START, is_problem, keep, with_token
 from tests.waiting import until
 
 CALL = {
@@ -30,7 +30,6 @@ CALL = {
     "product_code": "C68",
 }
 FORGETS = ("DELETE", "/v1/cdrs")
-START = datetime(2026, 11, 23, 4, 0, tzinfo=UTC)
 ROUTES = [
     ("POST", "/v1/calls"),
     ("GET", "/v1/calls"),
@@ -112,22 +111,6 @@ def users(directory, engine):
     return with_token(application(CommandBus(directory), engine=engine))
 
 
-def with_token(app):
-    """Return a client that sends the right token."""
-    client = app.test_client()
-    client.environ_base["HTTP_AUTHORIZATION"] = BEARER["Authorization"]
-    return client
-
-
-def is_problem(response, status):
-    """Tell whether this is a problem as RFC 9457 has it; return its detail."""
-    assert response.status_code == status, response.text
-    assert response.mimetype == "application/problem+json"
-    assert response.json["status"] == status
-    assert response.json["title"]
-    return response.json["detail"]
-
-
 def pages(client, path, name):
     """Return what all pages of a list hold, two at a time."""
     found, following = [], None
@@ -140,12 +123,6 @@ def pages(client, path, name):
         if following is None:
             return found
         assert len(page[name]) == 2
-
-
-def keep(engine, *rows):
-    """Store rows."""
-    with Session(engine) as session, session.begin():
-        session.add_all(rows)
 
 
 def call_row(call_id, **columns):
