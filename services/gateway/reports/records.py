@@ -7,7 +7,7 @@ others to another page.
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from sqlalchemy import Connection, CursorResult, Engine, Row, func, select
@@ -26,7 +26,8 @@ from services.gateway.reports.schemas import Cdr, CdrFilter
 from shared.database.tables import CdrRow
 from shared.messages.replies import Refused
 
-_FEW = 1000
+_FEW = 300
+_EMPTY_MONTHS = 3  # so many without a match: look where there are records at all
 _BATCH = 1000
 _SECONDS = 12.0
 
@@ -115,23 +116,35 @@ def _by_month(
     """
     deadline = time.monotonic() + _SECONDS
     query = select(*_SHOWN).where(*wanted).order_by(*NEWEST_FIRST)
-    bounds = list(times)
     rows: list[Row[Any]] = []
-    while len(rows) < limit:
-        newest = connection.scalar(select(func.max(CdrRow.at)).where(*bounds))
-        if newest is None:
-            break
+    end, empty = _after_newest(connection, times), 0
+    while end is not None and len(rows) < limit:
         if time.monotonic() > deadline:
             raise Refused("too_much", "query: that finds little in much; give started_from")
-        begin = _month(newest)
-        month = query.where(CdrRow.at >= begin, CdrRow.at <= newest)
-        rows += connection.execute(month.limit(limit - len(rows))).all()
-        bounds = [*times, CdrRow.at < begin]
+        begin = _month_before(end)
+        month = query.where(CdrRow.at >= begin, CdrRow.at < end).limit(limit - len(rows))
+        found = connection.execute(month).all()
+        rows += found
+        end, empty = begin, 0 if found else empty + 1
+        if empty == _EMPTY_MONTHS:
+            end, empty = _after_newest(connection, [*times, CdrRow.at < begin]), 0
     return rows
 
 
-def _month(at: datetime) -> datetime:
-    return at.replace(day=1, hour=0, minute=0, second=0, microsecond=0)
+def _after_newest(connection: Connection, times: Sequence[Condition]) -> datetime | None:
+    """Return when the month of the newest record ends; None where there is no record."""
+    newest = connection.scalar(select(func.max(CdrRow.at)).where(*times))
+    if newest is None:
+        return None
+    return (_month_of(newest) + timedelta(days=31 + 1)).replace(day=1)
+
+
+def _month_before(end: datetime) -> datetime:
+    return _month_of(end - timedelta(days=1))
+
+
+def _month_of(at: datetime) -> datetime:
+    return at.astimezone(UTC).replace(day=1, hour=0, minute=0, second=0, microsecond=0)
 
 
 def _cdr(row: Row[Any]) -> Cdr:
