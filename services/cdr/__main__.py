@@ -12,6 +12,7 @@ from services.cdr import store
 from services.cdr.app import create_app
 from services.cdr.checker import Checker
 from services.cdr.collector import Choices, Collector
+from services.cdr.forgetting import Forgetting
 from services.cdr.handlers import Writer
 from services.cdr.housekeeping import Housekeeping
 from services.cdr.intake import Intake
@@ -21,8 +22,10 @@ from services.cdr.sweeper import Sweeper
 from services.cdr.teller import Teller
 from shared import basic_auth, health, logs, process
 from shared.broker.batches import BatchConsumer
+from shared.broker.commands import CommandConsumer
 from shared.broker.connection import Broker
 from shared.database.engine import open_engine
+from shared.messages.commands import Owner
 from shared.settings import load
 from shared.spool import Spool
 from shared.web import WebServer
@@ -59,6 +62,8 @@ def build(settings: CdrSettings) -> tuple[Flask, Callable[[], None]]:
     events = BatchConsumer(broker, "cdr.events", writer.store_events, ready=ready)
     checker = Checker(engine, minutes=settings.cdr_missing_minutes)
     sweeper = sweeper_of(settings, broker, engine)
+    forgetting = Forgetting(engine)
+    commands = CommandConsumer(broker, Owner.CDR, forgetting.handlers, workers=1)
     broker.start()
     parts: tuple[_Part, ...] = (intake, *records, events, teller, housekeeping, checker, sweeper)
     for part in parts:
@@ -73,6 +78,8 @@ def build(settings: CdrSettings) -> tuple[Flask, Callable[[], None]]:
     )
     stop = partial(
         process.stop_all,
+        forgetting.stop,
+        commands.stop,
         intake.stop,
         *(part.stop for part in reversed(parts[1:])),
         broker.stop,

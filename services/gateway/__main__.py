@@ -10,11 +10,14 @@ from services.gateway.app import Dependencies, create_app
 from services.gateway.auth import Tokens
 from services.gateway.cipher import NumberCipher
 from services.gateway.commands import CommandBus
+from services.gateway.reports.records import Records
+from services.gateway.reports.statistics import Statistics
 from services.gateway.settings import GatewaySettings
 from services.gateway.store import Store
 from services.gateway.subscriptions.cuts import CutTeller
 from services.gateway.subscriptions.keeper import Subscriptions
 from services.gateway.subscriptions.store import SubscriptionStore
+from services.gateway.tokens.store import TokenStore
 from services.gateway.webhooks.address import Permitted
 from services.gateway.webhooks.delivery import Deliverer
 from services.gateway.webhooks.intake import Intake
@@ -57,7 +60,7 @@ def build(settings: GatewaySettings, cipher: NumberCipher) -> tuple[Flask, Calla
     subscriptions = Subscriptions(broker, SubscriptionStore(engine), on_ready=cuts.listen)
     journal, vault = Journal(broker), Vault(settings.keys)
     sender = Sender(Permitted.parse(settings.webhook_private))
-    deliveries = DeliveryStore(engine)
+    deliveries, token_store = DeliveryStore(engine), TokenStore(engine)
     deliverer = Deliverer(broker, deliveries, vault, sender)
     intake = Intake(broker, deliveries, deliverer.wake)
     broker.start()
@@ -70,10 +73,13 @@ def build(settings: GatewaySettings, cipher: NumberCipher) -> tuple[Flask, Calla
     }
     app = create_app(
         Dependencies(
-            tokens=Tokens(settings.token.get_secret_value()),
+            tokens=Tokens(settings.token.get_secret_value(), token_store.find),
+            token_store=token_store,
             bus=CommandBus(broker),
             cipher=cipher,
             store=Store(engine),
+            records=Records(engine),
+            statistics=Statistics(engine),
             subscriptions=subscriptions,
             journal=journal,
             webhooks=Webhooks(sender, vault, deliveries, Redelivery(broker, journal, deliveries)),

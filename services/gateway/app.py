@@ -16,10 +16,25 @@ from services.gateway import csv_body
 from services.gateway.auth import Tokens
 from services.gateway.cipher import NumberCipher
 from services.gateway.commands import CommandBus
+from services.gateway.identity import enter
 from services.gateway.problems import UNSERVED, Problem, invalid, problem, unserved
-from services.gateway.routes import calls, cdrs, contract, events, subscriptions, users, web
+from services.gateway.reports.records import Records
+from services.gateway.reports.statistics import Statistics
+from services.gateway.rights import needed
+from services.gateway.routes import (
+    calls,
+    cdrs,
+    contract,
+    events,
+    stats,
+    subscriptions,
+    tokens,
+    users,
+    web,
+)
 from services.gateway.store import Store
 from services.gateway.subscriptions.keeper import Subscriptions
+from services.gateway.tokens.store import TokenStore
 from services.gateway.webhooks.webhooks import Webhooks
 from shared.broker.journal import Journal
 from shared.web import LEAVING
@@ -35,9 +50,12 @@ class Dependencies:
     """What the app works with."""
 
     tokens: Tokens
+    token_store: TokenStore
     bus: CommandBus
     cipher: NumberCipher
     store: Store
+    records: Records
+    statistics: Statistics
     subscriptions: Subscriptions
     journal: Journal
     webhooks: Webhooks
@@ -89,10 +107,13 @@ def create_app(given: Dependencies) -> OpenAPI:
     app.register_api(web.blueprint(given.tokens, given.bus, given.cipher))
     for routes in (
         calls.blueprint(given.bus, given.store),
-        cdrs.blueprint(given.store),
+        cdrs.blueprint(given.records, given.bus),
+        cdrs.tables(given.records, leaving),
+        stats.blueprint(given.statistics),
         subscriptions.blueprint(given.subscriptions, given.webhooks),
         events.blueprint(given.journal, leaving),
         users.blueprint(given.bus, given.store, given.domain.lower()),
+        tokens.blueprint(given.tokens, given.token_store),
     ):
         app.register_api(routes)
     app.add_url_rule("/openapi.json", view_func=lambda: app.api_doc, endpoint="openapi-document")
@@ -106,13 +127,22 @@ def create_app(given: Dependencies) -> OpenAPI:
     return app
 
 
-def _authenticate(tokens: Tokens) -> Response | None:
+def _authenticate(known: Tokens) -> Response | None:
     if not request.path.startswith("/v1/"):
         return None
     scheme, _, token = request.headers.get("Authorization", "").partition(" ")
-    if scheme.lower() == "bearer" and tokens.accept(token.strip()):
-        return None
-    return problem(HTTPStatus.UNAUTHORIZED, "Authorization: needs `Bearer` and a right token")
+    client = known.client_of(token.strip()) if scheme.lower() == "bearer" else None
+    if client is None:
+        return problem(HTTPStatus.UNAUTHORIZED, "Authorization: needs `Bearer` and a right token")
+    scopes = needed(request.method, request.path)
+    if not client.may(*scopes):
+        rights = " or ".join(f"`{scope}`" for scope in scopes)
+        return problem(
+            HTTPStatus.FORBIDDEN,
+            f"Authorization: the token {client.name!r} needs the right {rights}",
+        )
+    enter(client)
+    return None
 
 
 def _let_lists_in() -> None:

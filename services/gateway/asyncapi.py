@@ -13,6 +13,7 @@ from services.gateway.schemas import (
     CreatedUsers,
     DialledCall,
     Flushed,
+    Forgotten,
     NamedUser,
 )
 from shared.broker import topology
@@ -29,6 +30,7 @@ REPLIES: Mapping[str, Sequence[type[BaseModel]]] = {
     "user.update": (CreatedUser,),
     "user.delete": (NamedUser,),
     "user.flush": (Flushed,),
+    "cdr.forget": (Forgotten,),
 }
 
 _Object = dict[str, Any]

@@ -18,6 +18,7 @@ _REFUSALS = {
     "no_answer": HTTPStatus.GATEWAY_TIMEOUT,
     "expired": HTTPStatus.GATEWAY_TIMEOUT,
     "exists": HTTPStatus.CONFLICT,
+    "forbidden": HTTPStatus.FORBIDDEN,
     "not_found": HTTPStatus.NOT_FOUND,
     "failed": HTTPStatus.INTERNAL_SERVER_ERROR,
 }

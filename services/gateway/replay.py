@@ -8,6 +8,7 @@ from typing import Any
 
 import orjson
 
+from services.gateway.masking import masked_event
 from services.gateway.subscriptions.wanted import covers
 from shared.broker.journal import Entry
 
@@ -19,10 +20,11 @@ _covers = lru_cache(maxsize=4096)(covers)
 
 @dataclass(frozen=True, slots=True)
 class Filter:
-    """Events of these types, or of all; of this call, or of anybody."""
+    """Events of these types, or of all; of this call, or of anybody; with numbers or without."""
 
     types: Sequence[str] = ("#",)
     call_id: str | None = None
+    masked: bool = False
 
     def event(self, entry: Entry) -> dict[str, Any] | None:
         """Return the event that an entry holds, if it was asked for.
@@ -41,7 +43,7 @@ class Filter:
             return None
         if not isinstance(event, dict) or self.call_id not in {None, event.get("subject")}:
             return None
-        return event
+        return masked_event(event) if self.masked else event
 
 
 def as_sse(entry: Entry, event: dict[str, Any]) -> bytes:

@@ -100,11 +100,23 @@ class CallState(BaseModel):
     product_code: str | None
     direction: str | None
     switch: str | None
+    extension: str | None = Field(description="The agent's.")
+    number: str | None = Field(description="The customer's.")
+    queue: str | None
+    agent: str | None
+    campaign: str | None
     created_at: datetime | None
     answered_at: datetime | None
     ended_at: datetime | None
     outcome: str | None
     hangup_cause: str | None
+    ring_ms: int | None
+    talk_ms: int | None
+    records: int = Field(description="How many legs' records are there.")
+    recorded_outcome: str | None = Field(description="The outcome as the records have it.")
+    recorded_cause: str | None
+    disagrees: list[str] | None = Field(description="In what events and records differ.")
+    missing: list[str] | None = Field(description="What never came: records, or the end.")
 
 
 class CallMoment(BaseModel):
@@ -135,44 +147,6 @@ class CallList(BaseModel):
     """Calls that live now."""
 
     calls: list[CallState]
-    next_cursor: str | None
-
-
-class CdrQuery(Page):
-    """Which CDRs; at least one of the two ids."""
-
-    call_id: CallId | None = None
-    crm_uuid: CrmUuid | None = None
-
-
-class Cdr(BaseModel):
-    """One leg's call detail record."""
-
-    model_config = ConfigDict(from_attributes=True)
-
-    switch: str
-    leg_id: str
-    call_id: str
-    crm_uuid: str | None
-    product_code: str | None
-    direction: str | None
-    role: str | None
-    extension: str | None = Field(description="The agent's, on both legs.")
-    number: str | None = Field(description="The customer's, on both legs.")
-    started_at: datetime | None
-    answered_at: datetime | None
-    ended_at: datetime | None
-    ring_ms: int | None
-    talk_ms: int | None
-    hangup_cause: str | None
-    q850: int | None
-    sip_status: int | None
-
-
-class CdrList(BaseModel):
-    """CDRs, by call and leg."""
-
-    cdrs: list[Cdr]
     next_cursor: str | None
 
 
@@ -250,6 +224,12 @@ class Flushed(BaseModel):
     """The switches that are told at once; others are told when they are back."""
 
     switches: list[str]
+
+
+class Forgotten(BaseModel):
+    """How many legs' records were forgotten."""
+
+    deleted: int
 
 
 class Created(RootModel[CreatedUser | CreatedUsers]):

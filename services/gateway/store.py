@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Any, TypeVar
 from uuid import UUID
 
-from sqlalchemy import Engine, Select, exists, func, select, tuple_
+from sqlalchemy import Engine, Select, exists, func, select
 from sqlalchemy.orm import Session
 
 from services.gateway.schemas import User
@@ -13,7 +13,6 @@ from shared.database.tables import (
     Base,
     CallEventRow,
     CallRow,
-    CdrRow,
     CommandRow,
     RegistrationRow,
     UserRow,
@@ -68,20 +67,6 @@ class Store:
     def command(self, command_id: UUID) -> CommandRow | None:
         """Return a command that somebody began to carry out."""
         return self._one(select(CommandRow).where(CommandRow.id == command_id))
-
-    def cdrs(
-        self, *, call_id: str | None, crm_uuid: str | None, after: list[str] | None, limit: int
-    ) -> Sequence[CdrRow]:
-        """Return CDRs by call and leg, beginning behind `after`."""
-        order = (CdrRow.call_id, CdrRow.leg_id, CdrRow.switch)
-        query = select(CdrRow).order_by(*order)
-        if call_id is not None:
-            query = query.where(CdrRow.call_id == call_id)
-        if crm_uuid is not None:
-            query = query.where(CdrRow.crm_uuid == crm_uuid)
-        if after is not None:
-            query = query.where(tuple_(*order) > tuple_(*after))
-        return self._all(query.limit(limit))
 
     def user(self, domain: str, extension: str) -> User | None:
         """Return a user."""

@@ -26,6 +26,7 @@ _EXCHANGES: tuple[tuple[str, str, dict[str, Any]], ...] = (
 _WORK: tuple[tuple[str, str, str], ...] = (
     ("dialer.commands", COMMANDS, "#"),
     ("directory.commands", COMMANDS, "user.*"),
+    ("cdr.commands", COMMANDS, "cdr.*"),
     ("directory.events", EVENTS, "user.registered"),
     ("directory.events", EVENTS, "user.unregistered"),
     ("cdr.raw", CDR, ""),

@@ -6,17 +6,20 @@ A value that is not on these allow-lists never reaches a switch, whichever way i
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import Annotated, ClassVar, Self
 from uuid import UUID
 
 import orjson
 from pydantic import (
+    AwareDatetime,
     BaseModel,
     ConfigDict,
     Field,
     StringConstraints,
     ValidationError,
+    field_validator,
     model_validator,
 )
 
@@ -47,6 +50,7 @@ class Owner(StrEnum):
 
     DIALER = "dialer"
     DIRECTORY = "directory"
+    CDR = "cdr"
 
 
 class Command(BaseModel):
@@ -159,9 +163,28 @@ class FlushUser(Command):
     unregister: bool = False
 
 
+class ForgetCdrs(Command):
+    """Forget the records that are older than a moment, with their calls and their timelines.
+
+    The moment lies at least a day in the past. What is forgotten does not come back.
+    """
+
+    NAME = "cdr.forget"
+    OWNER = Owner.CDR
+
+    before: AwareDatetime
+
+    @field_validator("before")
+    @classmethod
+    def _is_past(cls, value: datetime) -> datetime:
+        if value > datetime.now(UTC) - timedelta(days=1):
+            raise ValueError("lies not a day in the past")
+        return value
+
+
 CATALOGUE: Mapping[str, type[Command]] = {
     command.NAME: command
-    for command in (OriginateCall, CreateUser, UpdateUser, DeleteUser, FlushUser)
+    for command in (OriginateCall, CreateUser, UpdateUser, DeleteUser, FlushUser, ForgetCdrs)
 }
 
 

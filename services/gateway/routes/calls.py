@@ -8,7 +8,8 @@ from flask_openapi import APIBlueprint
 from services.gateway import paging
 from services.gateway.answer import Answer
 from services.gateway.commands import CommandBus
-from services.gateway.identity import command_id_of
+from services.gateway.identity import client, command_id_of
+from services.gateway.masking import masked_record, masked_timeline
 from services.gateway.problems import Problem, problem
 from services.gateway.routes import resource
 from services.gateway.schemas import (
@@ -50,7 +51,10 @@ def blueprint(bus: CommandBus, store: Store) -> APIBlueprint:
         rows = store.live_calls(after=after[0] if after else None, limit=query.limit)
         calls = [CallState.model_validate(row) for row in rows]
         more = paging.cursor(calls[-1].call_id) if len(calls) == query.limit else None
-        return CallList(calls=calls, next_cursor=more).model_dump(mode="json")
+        shown = CallList(calls=calls, next_cursor=more).model_dump(mode="json")
+        if not client().sees_numbers:
+            shown["calls"] = [masked_record(call) for call in shown["calls"]]
+        return shown
 
     @routes.get("/<call_id>", responses={"200": CallLife, "404": Problem})
     def show(path: CallPath) -> Answer:
@@ -64,6 +68,12 @@ def blueprint(bus: CommandBus, store: Store) -> APIBlueprint:
             **CallState.model_validate(row).model_dump(),
             timeline=[CallMoment.model_validate(event) for event in store.timeline(path.call_id)],
         )
-        return life.model_dump(mode="json")
+        shown = life.model_dump(mode="json")
+        if client().sees_numbers:
+            return shown
+        moments = shown.pop("timeline")
+        said = masked_timeline(life.number, [moment["data"] for moment in moments])
+        timeline = [moment | {"data": data} for moment, data in zip(moments, said, strict=True)]
+        return masked_record(shown) | {"timeline": timeline}
 
     return routes

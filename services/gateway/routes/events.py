@@ -10,6 +10,7 @@ from flask import Response
 from flask_openapi import APIBlueprint
 
 from services.gateway.answer import Answer
+from services.gateway.identity import client
 from services.gateway.problems import problem
 from services.gateway.replay import Filter, as_sse
 from services.gateway.routes import resource
@@ -45,7 +46,7 @@ def blueprint(
         Go on with `next_after`; an empty list means that nothing new was found yet.
         """
         try:
-            found = _scan(journal, query)
+            found = _scan(journal, query, _filter(query))
         except BeyondEnd as error:
             return problem(HTTPStatus.BAD_REQUEST, f"after: {error}; begin without")
         return found.model_dump(mode="json")
@@ -84,11 +85,10 @@ def _filter(query: EventQuery) -> Filter:
         types = Wanted.parse(query.types.split(","), {}).types if query.types else ("#",)
     except NotWanted as error:
         raise Refused("invalid", str(error)) from None
-    return Filter(types, query.call_id)
+    return Filter(types, query.call_id, masked=not client().sees_numbers)
 
 
-def _scan(journal: Journal, query: ReplayQuery) -> EventList:
-    asked = _filter(query)
+def _scan(journal: Journal, query: ReplayQuery, asked: Filter) -> EventList:
     found: list[ToldEvent] = []
     scanned, size, last = 0, 0, query.after
     deadline = time.monotonic() + _SCAN_SECONDS

@@ -10,7 +10,7 @@ from flask_openapi import APIBlueprint
 
 from services.gateway import paging
 from services.gateway.answer import Answer
-from services.gateway.identity import command_id_of
+from services.gateway.identity import client, command_id_of
 from services.gateway.problems import Problem, problem
 from services.gateway.routes import deliveries, resource
 from services.gateway.schemas import (
@@ -46,6 +46,10 @@ def blueprint(subscriptions: Subscriptions, webhooks: Webhooks) -> APIBlueprint:
         With `url` each is posted there. Asked again for the same it answers 200, for something else
         under the same name 409.
         """
+        if body.url is not None and not client().sees_numbers:
+            raise Refused(
+                "forbidden", "url: a webhook brings numbers as they are; needs the right `numbers`"
+            )
         command_id = command_id_of(request)
         before = subscriptions.store.by_command(command_id) if header.idempotency_key else None
         if before is not None and before.name != body.name:

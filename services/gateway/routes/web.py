@@ -10,8 +10,9 @@ from services.gateway.answer import Answer, to_crm
 from services.gateway.auth import Tokens
 from services.gateway.cipher import NotANumber, NumberCipher
 from services.gateway.commands import CommandBus
-from services.gateway.identity import command_id_of
+from services.gateway.identity import command_id_of, enter
 from services.gateway.problems import problem
+from services.gateway.rights import Scope
 from services.gateway.schemas import ClickOnCall, ClickOnCallAnswer
 from shared.messages.commands import OriginateCall
 
@@ -26,12 +27,16 @@ def blueprint(tokens: Tokens, bus: CommandBus, cipher: NumberCipher) -> APIBluep
         body = request.get_json(silent=True)
         if not isinstance(body, dict):
             return problem(HTTPStatus.BAD_REQUEST, "body: is not a JSON object")
-        if not tokens.accept(body.get("token")):
+        client = tokens.client_of(body.get("token"))
+        if client is None:
             return problem(HTTPStatus.UNAUTHORIZED, "token: is missing or wrong")
+        if not client.may(Scope.CALLS):
+            return problem(HTTPStatus.FORBIDDEN, "token: has not the right `calls`")
+        enter(client)
         return None
 
     answers: dict[str | int | HTTPStatus, Any] = dict.fromkeys(
-        (200, 400, 401, 503, 504), ClickOnCallAnswer
+        (200, 400, 401, 403, 503, 504), ClickOnCallAnswer
     )
 
     # Without its last slash too: a redirection would be an answer without `data` and `msg`.

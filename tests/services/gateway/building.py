@@ -9,9 +9,12 @@ from services.gateway.app import Dependencies, create_app
 from services.gateway.auth import Tokens
 from services.gateway.cipher import NumberCipher
 from services.gateway.commands import CommandBus
+from services.gateway.reports.records import Records
+from services.gateway.reports.statistics import Statistics
 from services.gateway.store import Store
 from services.gateway.subscriptions.keeper import Subscriptions
 from services.gateway.subscriptions.store import SubscriptionStore
+from services.gateway.tokens.store import TokenStore
 from services.gateway.webhooks.address import Permitted
 from services.gateway.webhooks.redelivery import Redelivery
 from services.gateway.webhooks.sender import Sender
@@ -56,12 +59,16 @@ def application(bus, *, engine=None, checks=None, broker=None, permitted=""):
     engine = engine or no_database()
     broker = broker or no_broker()
     journal, log = Journal(broker), DeliveryStore(engine)
+    token_store = TokenStore(engine)
     return create_app(
         Dependencies(
-            tokens=Tokens(TOKEN),
+            tokens=Tokens(TOKEN, token_store.find),
+            token_store=token_store,
             bus=bus,
             cipher=NumberCipher(KEY, IV),
             store=Store(engine),
+            records=Records(engine),
+            statistics=Statistics(engine),
             journal=journal,
             webhooks=Webhooks(
                 Sender(Permitted.parse(permitted)), VAULT, log, Redelivery(broker, journal, log)

@@ -7,6 +7,8 @@ import orjson
 import pytest
 from flask_openapi import OpenAPI
 
+from services.gateway.identity import enter
+from services.gateway.rights import ADMINISTRATOR
 from services.gateway.routes import events
 from shared.broker import topology
 from shared.broker.connection import Broker
@@ -220,6 +222,7 @@ def test_a_client_that_knows_more_than_the_journal_is_told_of_the_gap(client, en
 def test_a_quiet_stream_shows_that_it_lives(broker, end, word):
     """A comment, or the place up to which there was nothing to tell."""
     quick = OpenAPI("quick")
+    quick.before_request(lambda: enter(ADMINISTRATOR))
     quick.register_api(events.blueprint(Journal(broker), threading.Event(), heartbeat_seconds=0.1))
     with Stream(quick.test_client(), f"after={end}&types=leg.*") as stream:
         assert stream.next() == {}

@@ -2,14 +2,13 @@
 
 import json
 import re
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import Any
 from uuid import UUID, uuid4
 
 import orjson
 import pytest
 from openapi_spec_validator import validate
-from sqlalchemy.orm import Session
 
 from services.directory.handlers import Users
 from services.gateway.commands import CommandBus
@@ -17,10 +16,11 @@ from services.gateway.paging import cursor
 from shared.broker.commands import CommandConsumer
 from shared.broker.connection import Broker
 from shared.database.engine import open_engine
-from shared.database.tables import CallEventRow, CallRow, CdrRow, CommandRow, RegistrationRow
+from shared.database.tables import CallEventRow, CallRow, CommandRow, RegistrationRow
 from shared.messages.commands import Owner
 from tests.services.directory.building import VAULT
-from tests.services.gateway.building import BEARER, DOMAIN, TOKEN, FakeBus, application, no_broker
+from tests.services.gateway.building import DOMAIN, TOKEN, FakeBus, application, no_broker
+from tests.services.gateway.clients import START, is_problem, keep, with_token
 from tests.waiting import until
 
 CALL = {
@@ -29,12 +29,18 @@ CALL = {
     "crm_uuid": "123",
     "product_code": "C68",
 }
-START = datetime(2026, 11, 23, 4, 0, tzinfo=UTC)
+FORGETS = ("DELETE", "/v1/cdrs")
 ROUTES = [
     ("POST", "/v1/calls"),
     ("GET", "/v1/calls"),
     ("GET", "/v1/calls/x"),
     ("GET", "/v1/cdrs"),
+    ("DELETE", "/v1/cdrs"),
+    ("GET", "/v1/cdrs.csv"),
+    ("GET", "/v1/stats"),
+    ("POST", "/v1/tokens"),
+    ("GET", "/v1/tokens"),
+    ("DELETE", "/v1/tokens/x"),
     ("POST", "/v1/users"),
     ("GET", "/v1/users"),
     ("GET", "/v1/users/1001"),
@@ -105,22 +111,6 @@ def users(directory, engine):
     return with_token(application(CommandBus(directory), engine=engine))
 
 
-def with_token(app):
-    """Return a client that sends the right token."""
-    client = app.test_client()
-    client.environ_base["HTTP_AUTHORIZATION"] = BEARER["Authorization"]
-    return client
-
-
-def is_problem(response, status):
-    """Tell whether this is a problem as RFC 9457 has it; return its detail."""
-    assert response.status_code == status, response.text
-    assert response.mimetype == "application/problem+json"
-    assert response.json["status"] == status
-    assert response.json["title"]
-    return response.json["detail"]
-
-
 def pages(client, path, name):
     """Return what all pages of a list hold, two at a time."""
     found, following = [], None
@@ -135,22 +125,17 @@ def pages(client, path, name):
         assert len(page[name]) == 2
 
 
-def keep(engine, *rows):
-    """Store rows."""
-    with Session(engine) as session, session.begin():
-        session.add_all(rows)
-
-
 def call_row(call_id, **columns):
     """Return a call that lives."""
-    given = {"sequence": 1, "state": "created", "created_at": START, "at": START, "records": 0}
-    return CallRow(call_id=call_id, **(given | columns))
-
-
-def cdr_row(call_id, leg_id, **columns):
-    """Return a leg's record."""
-    given = {"switch": "fs1", "at": START, "stored_at": START, "marks": [], "raw": {}, **columns}
-    return CdrRow(call_id=call_id, leg_id=leg_id, **given)
+    given = {
+        "at": START,
+        "sequence": 1,
+        "state": "created",
+        "created_at": START,
+        "records": 0,
+        **columns,
+    }
+    return CallRow(call_id=call_id, **given)
 
 
 # -- who may come in -------------------------------------------------------------------------
@@ -360,6 +345,9 @@ def test_only_calls_that_live_are_listed(client, engine, word):
         "ended_at": None,
         "outcome": None,
         "hangup_cause": None,
+        **dict.fromkeys(("extension", "number", "queue", "agent", "campaign", "ring_ms")),
+        **dict.fromkeys(("talk_ms", "recorded_outcome", "recorded_cause", "disagrees", "missing")),
+        "records": 0,
     }
 
 
@@ -449,41 +437,6 @@ def test_bytes_that_are_no_utf_8_find_nothing(client, path, odd):
 def test_what_is_nowhere_is_not_found(client, path):
     """A problem, like everything else."""
     is_problem(client.get(path), 404)
-
-
-# -- CDRs ------------------------------------------------------------------------------------
-
-
-def test_records_are_found_by_call_and_by_crm(client, engine, word):
-    """Both, one or the other; page by page, in the order of their legs."""
-    keep(
-        engine,
-        cdr_row(f"{word}-1", f"{word}-b", crm_uuid=word, q850=17, role="customer"),
-        cdr_row(f"{word}-1", f"{word}-a", crm_uuid=word, talk_ms=5, started_at=START),
-        cdr_row(f"{word}-1", f"{word}-a", crm_uuid=word, switch="fs0"),
-        cdr_row(f"{word}-2", f"{word}-c", crm_uuid=word),
-        cdr_row(f"{word}-3", f"{word}-d", crm_uuid="other"),
-    )
-
-    def legs(query):
-        found = pages(client, f"/v1/cdrs?{query}", "cdrs")
-        return [(cdr["leg_id"][-1], cdr["switch"]) for cdr in found]
-
-    assert legs(f"call_id={word}-1") == [("a", "fs0"), ("a", "fs1"), ("b", "fs1")]
-    assert legs(f"crm_uuid={word}") == [("a", "fs0"), ("a", "fs1"), ("b", "fs1"), ("c", "fs1")]
-    assert legs(f"crm_uuid={word}&call_id={word}-2") == [("c", "fs1")]
-    assert legs(f"call_id={word}") == []
-    (_, one, _) = pages(client, f"/v1/cdrs?call_id={word}-1", "cdrs")
-    assert (one["talk_ms"], one["started_at"]) == (5, "2026-11-23T04:00:00Z")
-    assert "raw" not in one
-
-
-def test_records_of_everything_are_not_given(client):
-    """One of the two ids is needed, and the answer says which."""
-    detail = is_problem(client.get("/v1/cdrs"), 400)
-
-    assert "call_id" in detail
-    assert "crm_uuid" in detail
 
 
 # -- users -----------------------------------------------------------------------------------
@@ -744,7 +697,8 @@ def test_what_is_away_is_a_problem_that_passes(lonely, method, path):
     said = {} if method == "PATCH" else said
     said = {"name": "x"} if "subscriptions" in path else said
     said = {"event_ids": ["x"]} if "redeliver" in path else said
-    where = f"{path}?call_id=x" if "cdrs" in path else path
+    said = {"name": "x", "scopes": ["calls"]} if "tokens" in path else said
+    where = f"{path}?before=2020-01-01T00:00:00Z" if (method, path) == FORGETS else path
     response = lonely.open(where, method=method, json=said, headers={"Idempotency-Key": "k"})
 
     assert "away" in is_problem(response, 503) or "broker" in response.json["detail"]

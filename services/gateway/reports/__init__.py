@@ -1,0 +1,1 @@
+"""What records and calls say: lists, tables and statistics."""
