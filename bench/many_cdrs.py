@@ -143,10 +143,11 @@ def _pages(asked: _Asked, mix: Sequence[Filters]) -> list[float]:
 
 
 def _fits(cdr: Mapping[str, object], name: str, wanted: str) -> bool:
-    found = str(cdr.get(name))
-    if name in {"from", "to"}:
+    if name in {"started_from", "started_to"}:
         return True
-    return found.startswith(wanted[:-1]) if wanted.endswith("*") else found == wanted
+    if name == "number_prefix":
+        return str(cdr["number"]).startswith(wanted)
+    return str(cdr.get(name)) == wanted
 
 
 def _statistics(asked: _Asked, month: year.Month) -> dict[str, float]:

@@ -63,13 +63,13 @@ def questions(seed: int, year: Sequence[Month], known: Known) -> list[Filters]:
         lambda: {},
         lambda: _one(chosen, known),
         lambda: _one(chosen, known),
-        lambda: {"number": chosen.choice(_PREFIXES) + "*"},
+        lambda: {"number_prefix": chosen.choice(_PREFIXES)},
         lambda: {"number": chosen.choice(known.numbers)},
-        lambda: {"number": chosen.choice(known.numbers)[: chosen.randint(5, 8)] + "*"},
+        lambda: {"number_prefix": chosen.choice(known.numbers)[: chosen.randint(5, 8)]},
         lambda: _during(chosen, year),
         lambda: _one(chosen, known) | _during(chosen, year),
         lambda: _one(chosen, known) | _one(chosen, known),
-        lambda: {"number": chosen.choice(_PREFIXES) + "*"} | _one(chosen, known),
+        lambda: {"number_prefix": chosen.choice(_PREFIXES)} | _one(chosen, known),
     )
     return [kinds[rank % len(kinds)]() for rank in range(QUESTIONS)]
 
@@ -88,9 +88,9 @@ def _during(chosen: random.Random, year: Sequence[Month]) -> dict[str, str]:
     start, end = chosen.choice(year)
     length = chosen.choice([timedelta(hours=1), timedelta(days=1), timedelta(days=7), end - start])
     begin = start + (end - start - length) * chosen.random()
-    return span(begin, begin + length)
+    return {f"started_{edge}": at for edge, at in span(begin, begin + length).items()}
 
 
 def span(begin: datetime, end: datetime) -> dict[str, str]:
-    """Return the filter on the time between two moments."""
+    """Return the time between two moments, as statistics are asked for it."""
     return {"from": begin.isoformat(), "to": end.isoformat()}

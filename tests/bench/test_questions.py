@@ -37,8 +37,8 @@ def test_the_mix_has_every_kind_of_question():
     assert len(mix) == QUESTIONS
     assert {} in mix
     assert {"number": "49300000001"} in mix
-    assert any(filters.get("number", "").endswith("*") for filters in mix)
-    assert any({"from", "to"} < set(filters) for filters in mix)
+    assert any("number_prefix" in filters for filters in mix)
+    assert any({"started_from", "started_to"} < set(filters) for filters in mix)
     assert len({name for filters in mix for name in filters}) > 15
 
 
