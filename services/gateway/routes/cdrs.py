@@ -133,10 +133,9 @@ def _place(cursor: str | None) -> Place | None:
     return at, key[1], key[2]
 
 
-def _shown(cdr: Cdr, *, sees_numbers: bool | None = None) -> dict[str, Any]:
+def _shown(cdr: Cdr) -> dict[str, Any]:
     shown = cdr.model_dump(mode="json")
-    sees = client().sees_numbers if sees_numbers is None else sees_numbers
-    return shown if sees else masked_record(shown)
+    return shown if client().sees_numbers else masked_record(shown)
 
 
 def _sent(found: Export, leaving: threading.Event, *, sees_numbers: bool) -> Iterator[bytes]:
@@ -145,4 +144,4 @@ def _sent(found: Export, leaving: threading.Event, *, sees_numbers: bool) -> Ite
     for batch in found.batches():
         if leaving.is_set():
             raise _CutShort("this gateway is ending")
-        yield table.lines(names, [_shown(cdr, sees_numbers=sees_numbers) for cdr in batch])
+        yield table.lines(names, batch if sees_numbers else map(masked_record, batch))
