@@ -2,6 +2,7 @@
 
 import threading
 from dataclasses import dataclass
+from functools import partial
 from http import HTTPStatus
 from typing import Any
 
@@ -131,7 +132,8 @@ def _authenticate(known: Tokens) -> Response | None:
     if not request.path.startswith("/v1/"):
         return None
     scheme, _, token = request.headers.get("Authorization", "").partition(" ")
-    client = known.client_of(token.strip()) if scheme.lower() == "bearer" else None
+    token = token.strip()
+    client = known.client_of(token) if scheme.lower() == "bearer" else None
     if client is None:
         return problem(HTTPStatus.UNAUTHORIZED, "Authorization: needs `Bearer` and a right token")
     scopes = needed(request.method, request.path)
@@ -141,7 +143,7 @@ def _authenticate(known: Tokens) -> Response | None:
             HTTPStatus.FORBIDDEN,
             f"Authorization: the token {client.name!r} needs the right {rights}",
         )
-    enter(client)
+    enter(client, partial(known.still_opens, token, client))
     return None
 
 

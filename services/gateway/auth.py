@@ -9,6 +9,7 @@ from collections.abc import Callable
 from hashlib import sha256
 
 from services.gateway.rights import ADMINISTRATOR, Client
+from shared.dependency import DependencyAway
 
 # The contract of the CRMs has room for 32 characters. What begins otherwise is none of ours, and
 # is refused without a question to the database.
@@ -74,6 +75,13 @@ class Tokens:
                 self._remembered.clear()
             self._remembered[digest] = (now + self._seconds, client)
         return client
+
+    def still_opens(self, token: str, client: Client) -> bool:
+        """Tell whether a token is what it was. Where nobody can say, nobody can have revoked it."""
+        try:
+            return self.client_of(token) == client
+        except DependencyAway:
+            return True
 
     def forget(self) -> None:
         """Ask for every token anew, because one was made or revoked here."""

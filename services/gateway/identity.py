@@ -1,5 +1,6 @@
 """Who asks, and the id of the command that a request becomes."""
 
+from collections.abc import Callable
 from uuid import UUID, uuid4
 
 from flask import Request, g
@@ -11,15 +12,25 @@ from shared.telephony.identity import command_id
 _LONGEST = 255
 
 
-def enter(client: Client) -> None:
-    """Let the rest of this request know whose it is."""
+def enter(client: Client, still_welcome: Callable[[], bool] = lambda: True) -> None:
+    """Let the rest of this request know whose it is, and how to ask whether that still holds."""
     g.client = client
+    g.still_welcome = still_welcome
 
 
 def client() -> Client:
     """Return whose request this is."""
     found: Client = g.client
     return found
+
+
+def still_welcome() -> Callable[[], bool]:
+    """Return what tells, also after this request, whether its client may still come in.
+
+    An answer that goes on for long ends when its token is revoked.
+    """
+    ask: Callable[[], bool] = g.still_welcome
+    return ask
 
 
 def command_id_of(request: Request) -> UUID:

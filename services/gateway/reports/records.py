@@ -79,11 +79,11 @@ class Export:
         self._first = first
         self._undo = undo
 
-    def batches(self) -> Iterator[list[Cdr]]:
-        """Give the records, some at a time."""
+    def batches(self) -> Iterator[list[dict[str, Any]]]:
+        """Give the records by column, some at a time."""
         rows = self._first
         while rows:
-            yield [_cdr(row) for row in rows]
+            yield [dict(row._mapping) for row in rows]
             with answering():
                 rows = self._result.fetchmany(_BATCH)
 

@@ -1,7 +1,7 @@
 """`/v1/cdrs` and `/v1/cdrs.csv`: call detail records, as a list and as a table."""
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from datetime import UTC, datetime
 from http import HTTPStatus
@@ -15,7 +15,7 @@ from pydantic import ValidationError
 from services.gateway import paging
 from services.gateway.answer import Answer
 from services.gateway.commands import CommandBus
-from services.gateway.identity import client, command_id_of
+from services.gateway.identity import client, command_id_of, still_welcome
 from services.gateway.masking import masked_record
 from services.gateway.problems import Problem, invalid, problem
 from services.gateway.reports import table
@@ -102,8 +102,13 @@ def tables(records: Records, leaving: threading.Event) -> APIBlueprint:
             found = records.export(query)
             undo.callback(found.close)
             ending = undo.pop_all()
-        sees_numbers = client().sees_numbers
-        said = Response(_sent(found, leaving, sees_numbers=sees_numbers), mimetype="text/csv")
+        welcome = still_welcome()
+        sent = _sent(
+            found,
+            lambda: leaving.is_set() or not welcome(),
+            sees_numbers=client().sees_numbers,
+        )
+        said = Response(sent, mimetype="text/csv")
         said.headers["Content-Disposition"] = 'attachment; filename="cdrs.csv"'
         said.headers["Cache-Control"] = "no-store"
         # Not in the generator: one that was never begun is not ended either.
@@ -133,16 +138,15 @@ def _place(cursor: str | None) -> Place | None:
     return at, key[1], key[2]
 
 
-def _shown(cdr: Cdr, *, sees_numbers: bool | None = None) -> dict[str, Any]:
+def _shown(cdr: Cdr) -> dict[str, Any]:
     shown = cdr.model_dump(mode="json")
-    sees = client().sees_numbers if sees_numbers is None else sees_numbers
-    return shown if sees else masked_record(shown)
+    return shown if client().sees_numbers else masked_record(shown)
 
 
-def _sent(found: Export, leaving: threading.Event, *, sees_numbers: bool) -> Iterator[bytes]:
+def _sent(found: Export, is_over: Callable[[], bool], *, sees_numbers: bool) -> Iterator[bytes]:
     names = list(Cdr.model_fields)
     yield table.header(names)
     for batch in found.batches():
-        if leaving.is_set():
-            raise _CutShort("this gateway is ending")
-        yield table.lines(names, [_shown(cdr, sees_numbers=sees_numbers) for cdr in batch])
+        if is_over():
+            raise _CutShort("this gateway is ending, or the token was revoked")
+        yield table.lines(names, batch if sees_numbers else map(masked_record, batch))

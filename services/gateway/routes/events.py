@@ -2,7 +2,7 @@
 
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from http import HTTPStatus
 
@@ -10,7 +10,7 @@ from flask import Response
 from flask_openapi import APIBlueprint
 
 from services.gateway.answer import Answer
-from services.gateway.identity import client
+from services.gateway.identity import client, still_welcome
 from services.gateway.problems import problem
 from services.gateway.replay import Filter, as_sse
 from services.gateway.routes import resource
@@ -69,7 +69,10 @@ def blueprint(
             undo.callback(free.release)
             reader = _opened(journal, after, undo)
             ending = undo.pop_all()
-        sent = _sent(reader, asked, after, leaving, heartbeat_seconds)
+        welcome = still_welcome()
+        sent = _sent(
+            reader, asked, after, lambda: leaving.is_set() or not welcome(), heartbeat_seconds
+        )
         said = Response(sent, mimetype="text/event-stream")
         said.headers["Cache-Control"] = "no-store"
         said.headers["X-Accel-Buffering"] = "no"
@@ -124,7 +127,7 @@ def _sent(
     reader: Reader,
     asked: Filter,
     after: int | None,
-    leaving: threading.Event,
+    is_over: Callable[[], bool],
     heartbeat_seconds: float,
 ) -> Iterator[bytes]:
     yield _BEGIN
@@ -132,7 +135,7 @@ def _sent(
         yield _GAP
     seen = said = after
     quiet_since = time.monotonic()
-    while not leaving.is_set():
+    while not is_over():
         try:
             entry = reader.get(_POLL_SECONDS)
         except BrokerAway:

@@ -2,6 +2,7 @@
 
 import csv
 import io
+from datetime import datetime, timedelta, timezone
 
 import pytest
 from hypothesis import given
@@ -37,6 +38,14 @@ def test_a_number_stays_a_number(number):
 def test_what_is_no_text_stands_as_it_is(value, shown):
     """Nothing where there is nothing."""
     assert lines(["a", "b"], [{"a": value, "b": 1}]).decode() == f"{shown},1\r\n"
+
+
+def test_a_time_is_in_utc():
+    """As in the list, wherever the database has its clock."""
+    zone = timezone(timedelta(hours=2))
+    at = datetime(2026, 11, 23, 4, 0, 0, 5, tzinfo=zone)
+
+    assert cells(at) == "2026-11-23T02:00:00.000005Z"
 
 
 @given(st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0")))

@@ -9,6 +9,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from services.gateway.auth import Tokens, digest_of, new_token
+from services.gateway.reports import records
 from services.gateway.rights import ADMINISTRATOR, Client, Scope, needed
 from services.gateway.tokens.store import TokenStore
 from shared.database.engine import open_engine
@@ -19,6 +20,7 @@ from tests.services.gateway.building import TOKEN, FakeBus, application, encrypt
 from tests.services.gateway.clients import (
     START,
     call_row,
+    cdr_row,
     is_problem,
     keep,
     with_rights,
@@ -152,6 +154,29 @@ def test_a_token_opens_as_soon_as_it_is_there(admin, app, engine, word):
 
     make(admin, f"{word}-other", "calls")
     assert with_token(app, token).get("/v1/users").status_code == 200
+
+
+def test_what_is_being_sent_ends_when_its_token_is_revoked(broker, engine, word, monkeypatch):
+    """A stream of events, which would go on for ever, and a table, which is cut short."""
+    monkeypatch.setattr(records, "_BATCH", 1)
+    keep(engine, *[cdr_row(word, f"{word}-{number}") for number in range(3)])
+    app = application(FakeBus(), engine=engine, broker=broker)
+    admin = with_token(app)
+    client = with_token(app, make(admin, word, "events", "reports"))
+    table = client.get(f"/v1/cdrs.csv?call_id={word}", buffered=False)
+    stream = client.get("/v1/events/stream", buffered=False)
+    rows, events = table.iter_encoded(), stream.iter_encoded()
+    assert next(rows)
+    assert next(rows)
+    assert next(events)
+
+    admin.delete(f"/v1/tokens/{word}")
+
+    with pytest.raises(Exception, match="revoked"):
+        list(rows)
+    assert b"data: " not in b"".join(events)
+    table.close()
+    stream.close()
 
 
 @pytest.mark.parametrize(
@@ -313,6 +338,7 @@ def test_without_a_database_the_administrator_comes_in(tokens, book):
     book.now = 9.0
     with pytest.raises(DependencyAway):
         tokens.client_of(known)
+    assert tokens.still_opens(known, Client("x", frozenset()))
 
 
 def test_what_is_away_is_told_to_those_who_may_have_a_token():
