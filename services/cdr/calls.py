@@ -11,7 +11,7 @@ from typing import Any
 from sqlalchemy import Connection, Engine, select, text, tuple_
 
 from services.cdr.agreement import disagreements
-from services.cdr.fold import DECISIVE, Moment, fold, legs_of
+from services.cdr.fold import DECISIVE, SHARED, Moment, fold, legs_of
 from services.cdr.rows import encoded
 from services.cdr.verdict import judge
 from shared.database.tables import CallEventRow, CallRow, CdrRow
@@ -33,20 +33,8 @@ _KEEP_EVENTS = text("""
     INSERT INTO call_events
     SELECT * FROM jsonb_populate_recordset(NULL::call_events, :events) ON CONFLICT DO NOTHING
 """)
-# What both may know: what an event says goes before what a record said.
-_SHARED = (
-    "crm_uuid",
-    "product_code",
-    "direction",
-    "switch",
-    "extension",
-    "number",
-    "queue",
-    "agent",
-    "campaign",
-)
 _TOLD = (
-    *_SHARED,
+    *SHARED,
     "created_at",
     "ended_at",
     "outcome",
@@ -161,7 +149,7 @@ def _settle(
         if call_id in records:
             judged = judge(records[call_id])
             call |= {name: judged[name] for name in _RECORDED}
-            call |= {name: judged[name] for name in _SHARED if told[name] is None}
+            call |= {name: judged[name] for name in SHARED if told[name] is None}
             call["at"] = min(call["at"], judged["at"])
             legs[call_id] = {record["leg_id"] for record in records[call_id]}
         is_known = call["ended_at"] is not None and legs_of(own) <= legs[call_id]

@@ -113,11 +113,8 @@ _FOLDS: Mapping[str, Callable[[dict[str, Any], Moment], None]] = {
 DECISIVE = ("queue.joined", "agent.answered", "call.ended", "call.corrected")
 
 _FIGURES = ("outcome", "hangup_cause", "ring_ms", "talk_ms")
-_COLUMNS = (
-    "call_id",
-    "at",
-    "sequence",
-    "state",
+# What both may know: what an event says goes before what a record said.
+SHARED = (
     "crm_uuid",
     "product_code",
     "direction",
@@ -127,6 +124,13 @@ _COLUMNS = (
     "queue",
     "agent",
     "campaign",
+)
+_COLUMNS = (
+    "call_id",
+    "at",
+    "sequence",
+    "state",
+    *SHARED,
     "created_at",
     "answered_at",
     "ended_at",

@@ -67,21 +67,6 @@ FULL: dict[str, Any] = {
 }
 
 
-@pytest.fixture(scope="module")
-def given(postgres):
-    """Give one app for all tests, on the real database, and its bus."""
-    bus, engine = FakeBus(), open_engine(postgres.url)
-    yield application(bus, engine=engine), bus
-    engine.dispose()
-
-
-@pytest.fixture
-def app(given):
-    """Give the app."""
-    given[1].forget_all()
-    return given[0]
-
-
 @pytest.fixture
 def client(app):
     """Give the administrator's client."""

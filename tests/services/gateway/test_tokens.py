@@ -12,7 +12,6 @@ from services.gateway.auth import Tokens, digest_of, new_token
 from services.gateway.reports import records
 from services.gateway.rights import ADMINISTRATOR, Client, Scope, needed
 from services.gateway.tokens.store import TokenStore
-from shared.database.engine import open_engine
 from shared.database.tables import CallEventRow, TokenRow
 from shared.dependency import DependencyAway
 from shared.telephony.identity import command_id
@@ -57,21 +56,6 @@ OPENED = {
     ("GET", "/v1//cdrs"): set(),
     ("GET", "/v1/cdrsx"): set(),
 }
-
-
-@pytest.fixture(scope="module")
-def given(postgres):
-    """Give one app for all tests, on the real database, and its bus."""
-    bus, engine = FakeBus(), open_engine(postgres.url)
-    yield application(bus, engine=engine), bus
-    engine.dispose()
-
-
-@pytest.fixture
-def app(given):
-    """Give the app."""
-    given[1].forget_all()
-    return given[0]
 
 
 @pytest.fixture

@@ -15,11 +15,10 @@ from services.gateway.commands import CommandBus
 from services.gateway.paging import cursor
 from shared.broker.commands import CommandConsumer
 from shared.broker.connection import Broker
-from shared.database.engine import open_engine
 from shared.database.tables import CallEventRow, CallRow, CommandRow, RegistrationRow
 from shared.messages.commands import Owner
 from tests.services.directory.building import VAULT
-from tests.services.gateway.building import DOMAIN, TOKEN, FakeBus, application, no_broker
+from tests.services.gateway.building import DOMAIN, TOKEN, application, no_broker
 from tests.services.gateway.clients import START, is_problem, keep, with_token
 from tests.waiting import until
 
@@ -56,27 +55,6 @@ ROUTES = [
     ("GET", "/v1/events"),
     ("GET", "/v1/events/stream"),
 ]
-
-
-@pytest.fixture(scope="module")
-def given(postgres):
-    """Give one app for all tests, on the real database, and its bus."""
-    bus, engine = FakeBus(), open_engine(postgres.url)
-    yield application(bus, engine=engine), bus
-    engine.dispose()
-
-
-@pytest.fixture
-def bus(given):
-    """Give a bus that takes every command."""
-    given[1].forget_all()
-    return given[1]
-
-
-@pytest.fixture
-def app(given, bus):  # noqa: ARG001
-    """Give the app whose bus is `bus`."""
-    return given[0]
 
 
 @pytest.fixture
